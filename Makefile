@@ -1,0 +1,39 @@
+# Every target sets up what it needs: `make run` and `make test` work on a machine
+# that has only Python 3.11 or later and make.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+UV_VERSION := 0.13.9
+PY := .venv/bin/python
+export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test check bench soak clean
+
+run: .venv/.ok
+	@$(PY) app.py serve
+
+test: .venv/.ok
+	@$(PY) -m pytest
+
+check: .venv/.ok
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest -m "not slow"
+
+bench: .venv/.ok
+	@$(PY) -m benchmarks
+
+soak: .venv/.ok
+	@PARLANCE_SOAK=1 $(PY) -m pytest
+
+.venv/.ok: pyproject.toml uv.lock $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --frozen --compile-bytecode
+	@touch $@
+
+.uv/bin/uv:
+	@python3 -m venv .uv || { echo "python3 cannot make a virtual environment. Fix: apt install python3-venv (Debian, Ubuntu)." >&2; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+clean:
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis

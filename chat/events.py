@@ -1,0 +1,133 @@
+"""What a turn of a conversation says, as it happens. Every channel renders the same events in its own way.
+
+A turn is a stream of these. What must last is also a part of the assistant's message (`to_part`): a page that
+opens later, a bot, or the HTTP API rebuild the same picture from the parts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base. `kind` names the event on the wire; `lasting` ones become parts of the message."""
+
+    kind: ClassVar[str] = "event"
+    lasting: ClassVar[bool] = True
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Event):
+    """A piece of the answer, in Markdown, as it streams. Pieces that follow each other are one part."""
+
+    kind = "text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Event):
+    """Something the assistant does, shown as a card: the same `id` again brings it up to date.
+
+    `status` is running, ok or failed. `seconds` is None while it runs.
+    """
+
+    kind = "step"
+    id: str
+    title: str
+    status: str = "running"
+    detail: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftChanged(Event):
+    """The workflow of this conversation has a new version. `problems` are Problem.to_dict()s."""
+
+    kind = "draft"
+    workflow: str
+    version: int
+    summary: str
+    problems: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problems(Event):
+    """What is still wrong with a draft that was not saved; `yaml` is that draft."""
+
+    kind = "problems"
+    yaml: str
+    problems: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Event):
+    """The assistant asks. An option is {label, value}: choosing it sends `value` as the person's message."""
+
+    kind = "question"
+    text: str
+    options: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    kind = "run_started"
+    run_id: str
+    workflow: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChanged(Event):
+    """A node of a run started or ended: `node` is what `run --json` prints for it."""
+
+    kind = "node"
+    lasting = False
+    run_id: str
+    node: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """A run ended, or waits. `run` is the object that `run --json` prints."""
+
+    kind = "run_ended"
+    run_id: str
+    status: str
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost(Event):
+    """What the assistant's own model calls of this turn used. Unknown is None."""
+
+    kind = "cost"
+    model: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """The turn could not go on: a stable code, a sentence, and the fix."""
+
+    kind = "error"
+    code: str
+    message: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded(Event):
+    """Always the last event. `status`: ok, failed, stopped, interrupted."""
+
+    kind = "turn_ended"
+    lasting = False
+    message_id: str
+    status: str

@@ -1,0 +1,190 @@
+"""What the engine is handed: the store of runs, the models, the clock; and the records that pass through.
+
+The engine knows no SQL and no vendor. `sessions` implements RunStore, `engine.models` implements ModelClient,
+tests implement Clock. Everything here is a frozen record or a Protocol of a few methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+RunStatus = Literal["ok", "failed", "cancelled", "waiting", "running"]
+NodeStatus = Literal["ok", "failed", "cancelled", "waiting", "running"]
+
+
+# --- models -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model asks for. `arguments` is the parsed JSON object."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to or from a model, in the shape of the OpenAI protocol."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function that a model may call. `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One call. `model` is LiteLLM's `provider/model`, None for the installation's choice.
+
+    `schema` asks for one JSON value that fits it. `timeout` is in seconds. `api_base` overrides the provider's.
+    `fallbacks` are further models, tried in order when one can't answer.
+    """
+
+    messages: tuple[Message, ...]
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    schema: Mapping[str, Any] | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    api_base: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the reply as it arrives."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """The whole reply; always the last thing a stream yields. Unknown counts and cost are None.
+
+    `model` is the model that really answered. `value` is the parsed JSON where a schema was asked for.
+    """
+
+    text: str
+    model: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    value: Any = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of a model without calling it.
+
+    `source` says why it was chosen, in words ("PARLANCE_MODEL", "OPENAI_API_KEY is set", …).
+    `demo` is true for the embedded model alone; `note` is the line a person should see beside the name.
+    """
+
+    name: str
+    source: str
+    demo: bool = False
+    function_calling: bool = False
+    note: str | None = None
+
+
+class ModelClient(Protocol):
+    """Calls models. One async path: a stream of TextDelta that ends in one ModelReply."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]: ...
+
+    async def info(self, model: str | None = None) -> ModelInfo:
+        """Which model a request with `model` would reach. ModelMissing where there is none."""
+        ...
+
+
+# --- runs -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as it is stored. Times are seconds since the epoch; `epoch` counts the claims and only grows."""
+
+    id: str
+    workflow: str
+    yaml: str
+    inputs: Mapping[str, Any]
+    status: RunStatus
+    created_at: float
+    owner: str = "local"
+    conversation_id: str | None = None
+    message_id: str | None = None
+    force_model: str | None = None
+    epoch: int = 0
+    ended_at: float | None = None
+    error: str | None = None
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One ended attempt of one visit to a node: checkpoint and trace at once.
+
+    `iteration` is the visit, `attempt` the try within it, both from 1. `writes` is the change of the state,
+    `fired` the edges (by index and target) it set off; both empty unless status is ok. `path` is the node's id, and for
+    nested work something like `sub/node[3]`.
+    """
+
+    run_id: str
+    path: str
+    node: str
+    kind: str
+    iteration: int
+    attempt: int
+    status: NodeStatus
+    started_at: float
+    ended_at: float
+    writes: Mapping[str, Any] = field(default_factory=dict)
+    fired: tuple[tuple[int, str], ...] = ()
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """What happened in a run. `id` rises by one within the run, from 1, also across restarts.
+
+    kind: run_started, node_started, node_ended, run_ended. `data` is plain JSON: for nodes the object that
+    `run --json` prints for a node, for the run's end the whole object of the run.
+    """
+
+    id: int
+    run_id: str
+    kind: Literal["run_started", "node_started", "node_ended", "run_ended"]
+    data: Mapping[str, Any]
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait."""
+
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+def collect_tokens(values: Sequence[int | None]) -> int | None:
+    """The sum of counts, None as soon as one of them is unknown or there are none."""
+    return None if not values or any(v is None for v in values) else sum(v for v in values if v is not None)

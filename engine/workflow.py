@@ -1,0 +1,178 @@
+"""A workflow as the engine runs it: frozen records made from a document that has passed the checker.
+
+Nothing here knows YAML. `engine.document` reads the text, `engine.build` makes these records of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from engine.expressions import Expression
+    from engine.templates import Template
+    from engine.types import Type
+
+START = "START"
+END = "END"
+
+Kind = Literal["llm", "tool", "code", "ask", "subflow", "agent"]
+Effect = Literal["none", "idempotent", "once"]
+
+
+class _Missing:
+    """The value of a default that was not given; None is a default like any other."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Any = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A state field. `schema` holds the inner fields of an `object`."""
+
+    name: str
+    type: Type
+    required: bool = False
+    default: Any = MISSING
+    description: str = ""
+    enum: tuple[Any, ...] | None = None
+    reduce: Literal["last", "append", "merge"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LLM:
+    """Which model answers a node. Every value may be None: then the installation's choice holds."""
+
+    provider: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    api_base: str | None = None
+    fallbacks: tuple[LLM, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`max_attempts` 1 means that nothing is tried again. The pause doubles from `backoff_seconds`."""
+
+    max_attempts: int = 1
+    backoff_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool a model may call in a node."""
+
+    name: str
+    config: Template | None = None
+    on_error: Literal["fail", "continue"] = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputField:
+    """One field of an `output_schema` of type object, or of the schema made from the state's fields."""
+
+    name: str
+    type: Type
+    description: str = ""
+    enum: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """What a node gives back: `fields` for an object, `type` alone for one simple value."""
+
+    type: Type
+    fields: tuple[OutputField, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step. `index` is its place in the document. Templates are compiled; `inputs` are local names."""
+
+    id: str
+    kind: Kind
+    index: int
+    description: str = ""
+    inputs: Mapping[str, Template] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    output_schema: OutputSchema | None = None
+    prompt: Template | None = None
+    system: Template | None = None
+    llm: LLM = LLM()
+    tools: tuple[ToolUse, ...] = ()
+    tool: str | None = None
+    args: Template | None = None
+    retry: Retry = Retry()
+    timeout: float | None = None
+    effect: Effect = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A branch: `condition` None is the default, which is tried last wherever it stands."""
+
+    condition: Expression | None
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The source runs again until `condition_field` is true or it ran `max_iterations` times."""
+
+    condition_field: str
+    max_iterations: int
+    exit_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One entry of `edges` with a single source: exactly one of `to`, `routes`, `loop` is set."""
+
+    source: str
+    index: int
+    to: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    loop: Loop | None = None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every node this edge may lead to, in order, END included, none twice."""
+        if self.loop:
+            return tuple(dict.fromkeys((self.source, *self.loop.exit_to)))
+        found = self.to or tuple(t for r in self.routes for t in r.to)
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Bounds of a run. Times in seconds of activity; money in US dollars."""
+
+    timeout: float | None = None
+    max_visits: int = 100
+    budget_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A checked document. `nodes` stand in document order; `edges` include those made for a linear flow."""
+
+    name: str
+    text: str
+    digest: str
+    description: str
+    fields: Mapping[str, Field]
+    nodes: Mapping[str, Node]
+    edges: tuple[Edge, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    execution: Execution = Execution()
