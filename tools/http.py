@@ -1,0 +1,235 @@
+"""http_get: read an address of the public internet.
+
+The address is resolved here and the connection goes to the address that was checked, at every
+redirect anew, so that neither a redirect nor a second answer of the name server leads into this
+machine or its local network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import json
+import socket
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import ToolError, ToolRetry
+from tools.tool import ToolContext, tool
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_REDIRECTS = 5
+DEFAULT_TIMEOUT = 20.0
+# Of the answers that are errors, those that may be different a moment later.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@tool(
+    description="Read a web address (http or https) and give back what it answers.",
+    parameters={
+        "url": {"type": "string", "minLength": 1, "maxLength": 8000, "description": "The address"},
+        "params": {"type": "object", "default": {}, "description": "Query values to add to the address"},
+        "headers": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "default": {},
+            "description": "Further request headers",
+        },
+        "any_status": {
+            "type": "boolean",
+            "default": False,
+            "description": "Also give back answers such as 404; otherwise they are errors",
+        },
+    },
+    returns="An object: status (a number), text, json (null when the body is not JSON), url (the last one).",
+)
+async def http_get(args: Mapping[str, Any], context: ToolContext) -> Any:
+    import httpx
+
+    timeout = min(context.timeout or DEFAULT_TIMEOUT, 120.0)
+    try:
+        async with asyncio.timeout(timeout), _client(timeout) as client:
+            response, body = await _follow(client, _first_url(args), args, context.allow_private)
+    except TimeoutError:
+        raise ToolRetry(f"{_host(args['url'])} did not answer within {timeout:g} seconds.") from None
+    except httpx.TransportError as error:
+        raise ToolRetry(f"{_host(args['url'])} can't be reached: {error or type(error).__name__}.") from None
+    if response.status_code >= 400 and not args.get("any_status"):
+        raise _status_error(response)
+    return _result(response, body)
+
+
+def _client(timeout: float) -> httpx.AsyncClient:
+    import httpx
+
+    return httpx.AsyncClient(trust_env=False, timeout=timeout, verify=_certificates())
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Loaded once: it takes 30 ms."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _first_url(args: Mapping[str, Any]) -> httpx.URL:
+    import httpx
+
+    try:
+        url = httpx.URL(args["url"].strip())
+        params = {
+            k: v if isinstance(v, (str, int, float, bool)) else json.dumps(v)
+            for k, v in _params(args).items()
+        }
+        return url.copy_merge_params(params) if params else url
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ToolError(
+            f"{args['url'][:200]!r} is no web address: {error}.", "Write it like https://example.com/page."
+        ) from None
+
+
+def _params(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in (args.get("params") or {}).items() if value is not None}
+
+
+def _host(url: str) -> str:
+    import httpx
+
+    return httpx.URL(url.strip()).host
+
+
+async def _follow(
+    client: httpx.AsyncClient, url: httpx.URL, args: Mapping[str, Any], allow_private: bool
+) -> tuple[httpx.Response, bytes]:
+    """Fetch, going after redirects. The caller's headers go to the first origin only."""
+    headers, origin = dict(args.get("headers") or {}), _origin(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        address = await _checked_address(url, allow_private)
+        request = client.build_request(
+            "GET",
+            url.copy_with(host=address),
+            headers={
+                **_own_headers(),
+                **(headers if _origin(url) == origin else {}),
+                "Host": url.netloc.decode(),
+            },
+            extensions={"sni_hostname": url.host},
+        )
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            if not (response.is_redirect and "location" in response.headers):
+                response.extensions["final_url"] = url
+                return response, await _body(response)
+            url = url.join(response.headers["location"])
+        finally:
+            await response.aclose()
+    raise ToolError(
+        f"{origin[1]} redirects more than {MAX_REDIRECTS} times.", "Use the address it should end at."
+    )
+
+
+def _own_headers() -> dict[str, str]:
+    return {"User-Agent": "Parlance/0.1", "Accept": "*/*", "Accept-Encoding": "gzip"}
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+async def _checked_address(url: httpx.URL, allow_private: bool) -> str:
+    """One IP address of the URL's host that may be called. Raises ToolError or ToolRetry."""
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ToolError(
+            f"{str(url)[:200]!r} can't be read.", "The address must begin with http:// or https://."
+        )
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        raise ToolRetry(f"The name {url.host} is not known.", "Check the spelling of the address.") from None
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    if not allow_private and not all(is_public(address) for address in addresses):
+        raise ToolError(
+            f"{url.host} is on this machine or its local network, which http_get may not read.",
+            "Use an address of the public internet.",
+        )
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, also when it wraps another one."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if wrapped is None and ip in ipaddress.ip_network("64:ff9b::/96"):
+            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if wrapped:
+            return is_public(str(wrapped))
+    return ip.is_global and not ip.is_multicast
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """The body, unpacked, at most MAX_BYTES before and after unpacking."""
+    packed = bytearray()
+    async for chunk in response.aiter_raw():
+        packed += chunk
+        if len(packed) > MAX_BYTES:
+            raise _too_big()
+    coding = response.headers.get("content-encoding", "identity").lower()
+    if coding in ("identity", "") or not packed:
+        return bytes(packed)
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise ToolError(f"The answer is packed as {coding}, which was not asked for.")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        body = unpacker.decompress(bytes(packed), MAX_BYTES)
+    except zlib.error:
+        raise ToolRetry("The answer arrived broken.") from None
+    if unpacker.unconsumed_tail:
+        raise _too_big()
+    return body
+
+
+def _too_big() -> ToolError:
+    return ToolError(f"The answer is larger than {MAX_BYTES // 1024 // 1024} MiB.", "Ask for a smaller page.")
+
+
+def _status_error(response: httpx.Response) -> ToolError:
+    url: httpx.URL = response.extensions["final_url"]
+    message = f"{url.host} answered {response.status_code} {response.reason_phrase}".strip() + "."
+    if response.status_code in _PASSING:
+        return ToolRetry(message, "Try again in a moment.")
+    fixes = {
+        401: "It wants a key: give it in `headers`.",
+        403: "It refuses this reader.",
+        404: "Check the address.",
+    }
+    return ToolError(message, fixes.get(response.status_code))
+
+
+def _result(response: httpx.Response, body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode(response.charset_encoding or "utf-8", errors="replace")
+    except LookupError:
+        text = body.decode("utf-8", errors="replace")
+    return {
+        "status": response.status_code,
+        "text": text,
+        "json": _json_or_none(text),
+        "url": str(response.extensions["final_url"]),
+    }
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,129 @@
+"""What a tool is: a name, a JSON Schema of its arguments, an effect, and one asynchronous function.
+
+A tool's module makes it with the decorator `tool`; the registry finds it by its dotted path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from tools.errors import ToolError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+Effect = Literal["none", "idempotent", "once"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a call may know of its surroundings.
+
+    `idempotency_key` is the same for every attempt of one visit to a node. `config` is what the document
+    gives the tool beside its arguments. `allow_private` lets a call reach this machine and the local network.
+    `timeout` is in seconds, None for the tool's own. `now` gives seconds since the epoch.
+    """
+
+    run_id: str | None = None
+    node: str | None = None
+    idempotency_key: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    allow_private: bool = False
+    timeout: float | None = None
+    now: Callable[[], float] = time.time
+
+
+Function = Callable[[Mapping[str, Any], ToolContext], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool. `parameters` is a JSON Schema of type object, `returns` says in words what comes back.
+
+    `effect` is what may happen when a call is repeated: `none` only reads, `idempotent` may be repeated
+    with the same key, `once` must never be repeated by itself.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    returns: str
+    effect: Effect
+    function: Function
+
+    async def __call__(self, args: Mapping[str, Any], context: ToolContext | None = None) -> Any:
+        """Check the arguments and call. Raises ToolError, or ToolRetry where a further attempt may help."""
+        self.check(args)
+        return await self.function(args, context or ToolContext())
+
+    def check(self, args: Mapping[str, Any]) -> None:
+        """Raises ToolError with one sentence when the arguments do not fit `parameters`."""
+        from jsonschema.exceptions import best_match
+
+        problem = best_match(self._validator.iter_errors(dict(args)))
+        if problem is not None:
+            raise ToolError(f"{self.name}: {_sentence(problem)}", self._usage())
+
+    def _usage(self) -> str:
+        required = set(self.parameters.get("required", ()))
+        names = [n if n in required else f"{n} (optional)" for n in self.parameters.get("properties", {})]
+        return f"It takes: {', '.join(names) or 'no arguments'}."
+
+    @cached_property
+    def _validator(self) -> Validator:
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self.parameters)
+
+
+def _sentence(problem: ValidationError) -> str:
+    """What is wrong, without the value: it may hold a secret."""
+    rule, wanted = str(problem.validator), problem.validator_value
+    if rule == "required":
+        missing = [name for name in wanted if name not in problem.instance]
+        return f"the argument {missing[0]} is missing."
+    if rule == "additionalProperties" and not problem.absolute_path:
+        extra = [name for name in problem.instance if name not in problem.schema.get("properties", {})]
+        return f"there is no argument {extra[0]}."
+    where = ".".join(str(part) for part in problem.absolute_path) or "arguments"
+    if rule == "type":
+        kinds = wanted if isinstance(wanted, list) else [wanted]
+        return f"{where} must be {' or '.join(_KINDS.get(kind, kind) for kind in kinds)}."
+    return f"{where} breaks the rule {rule}: {wanted}."
+
+
+_KINDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def tool(
+    *, description: str, parameters: Mapping[str, Any], returns: str, effect: Effect = "none", name: str = ""
+) -> Callable[[Function], Tool]:
+    """Make a Tool of a function `(args, context)`. `parameters` maps each argument to its schema.
+
+    An argument whose schema has no `default` is required; further arguments are refused.
+    """
+
+    def wrap(function: Function) -> Tool:
+        schema = {
+            "type": "object",
+            "properties": dict(parameters),
+            "required": [key for key, value in parameters.items() if "default" not in value],
+            "additionalProperties": False,
+        }
+        known_as = name or getattr(function, "__name__", "")
+        return Tool(known_as, description, schema, returns, effect, function)
+
+    return wrap
