@@ -7,7 +7,7 @@ opens later, a bot, or the HTTP API rebuild the same picture from the parts alon
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 
@@ -131,3 +131,27 @@ class TurnEnded(Event):
     lasting = False
     message_id: str
     status: str
+
+
+def event_from_dict(data: Mapping[str, Any]) -> Event:
+    """The event whose `to_dict()` this is; keys it does not know are left out. KeyError: unknown kind."""
+    found = _KINDS[data["kind"]]
+    return found(**{f.name: data[f.name] for f in fields(found) if f.name in data})
+
+
+_KINDS: Mapping[str, type[Event]] = {
+    found.kind: found
+    for found in (
+        Text,
+        Step,
+        DraftChanged,
+        Problems,
+        Question,
+        RunStarted,
+        NodeChanged,
+        RunEnded,
+        Cost,
+        Failed,
+        TurnEnded,
+    )
+}
