@@ -1,0 +1,431 @@
+"""The types of state fields: parsing `list[str]`, checking and converting values, JSON Schema for models.
+
+One small recursive record serves all of it, so that what a model is asked for, what an input may be and what
+the state holds can never differ.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SIMPLE = ("str", "int", "float", "bool", "list", "dict", "object", "any", "file")
+MAX_DEPTH = 20
+MAX_VALUE_DEPTH = 100
+MAX_TEXT = 2000
+"""How long a string may be in a schema sent to a model: small models stop only when told to, and grammars of
+llama.cpp refuse more repetitions than 2000."""
+
+_SYNONYMS = {
+    "string": "str", "text": "str", "integer": "int", "long": "int", "number": "float", "double": "float",
+    "decimal": "float", "boolean": "bool", "array": "list", "set": "list", "tuple": "list", "map": "dict",
+    "mapping": "dict", "json": "any", "record": "object", "path": "file",
+}  # fmt: skip
+_TOKEN = re.compile(r"\s*([A-Za-z_][\w-]*|[\[\],])")
+
+
+class TypeSyntaxError(ValueError):
+    """Text that names no type. `suggestion` is the whole text put right, None where nothing is certain."""
+
+    def __init__(self, message: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.suggestion = suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type: `args` of a list (one) or dict (key, value), `fields` of an object whose insides are known."""
+
+    name: str
+    args: tuple[Type, ...] = ()
+    fields: Mapping[str, Type] | None = field(default=None, hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.name}[{', '.join(map(str, self.args))}]" if self.args else self.name
+
+    @property
+    def item(self) -> Type:
+        """The type of a list's elements or a dict's values; `any` where nothing is said."""
+        return self.args[-1] if self.args else ANY
+
+    def json_schema(
+        self, enum: Sequence[Any] | None = None, description: str = "", max_text: int = MAX_TEXT
+    ) -> dict[str, Any]:
+        """The JSON Schema of a value of this type. Strings carry `maxLength` unless `enum` bounds them."""
+        schema = _json_schema(self, max_text)
+        if enum:
+            schema.pop("maxLength", None)
+            schema["enum"] = list(enum)
+        return {**schema, "description": description} if description else schema
+
+    def accepts(self, other: Type) -> bool:
+        """Whether a value of type `other` can stand where this type is asked for; in doubt True."""
+        if "any" in (self.name, other.name):
+            return True
+        if {self.name, other.name} <= {"dict", "object"}:
+            return _accepts_mapping(self, other)
+        if self.name == other.name == "list":
+            return self.item.accepts(other.item)
+        return self.name == other.name or (self.name, other.name) in _WIDENINGS
+
+    def at(self, path: Sequence[str | int]) -> Type | None:
+        """The type found by following `.name` and `[n]` from here; None where nothing can be there."""
+        found: Type | None = self
+        for step in path:
+            found = _step(found, step) if found else None
+        return found
+
+
+ANY = Type("any")
+# An int is a float without a fraction, and a file is told by its name.
+_WIDENINGS = frozenset({("float", "int"), ("str", "file"), ("file", "str")})
+
+
+def _accepts_mapping(own: Type, other: Type) -> bool:
+    if own.fields is not None and other.fields is not None:
+        return all(k in other.fields and t.accepts(other.fields[k]) for k, t in own.fields.items())
+    if own.fields is not None:
+        return all(t.accepts(other.item) for t in own.fields.values())
+    if other.fields is not None:
+        return all(own.item.accepts(t) for t in other.fields.values())
+    return own.item.accepts(other.item)
+
+
+def _step(found: Type, step: str | int) -> Type | None:
+    if found.name == "any":
+        return ANY
+    if found.name == "list":
+        return found.item if isinstance(step, int) else None
+    if found.name == "object" and found.fields is not None:
+        return found.fields.get(step) if isinstance(step, str) else None
+    if found.name in ("dict", "object"):
+        return found.item
+    return None
+
+
+# --- parsing ----------------------------------------------------------------------------------------------
+
+
+def parse_type(text: str) -> Type:
+    """Read `str`, `list[int]`, `dict[str, list[any]]`. TypeSyntaxError names the nearest type."""
+    tokens = _tokens(text)
+    try:
+        found, rest = _parse(tokens, 0)
+    except _NoType as error:
+        raise TypeSyntaxError(error.message, _mended(text)) from None
+    if rest != len(tokens):
+        raise TypeSyntaxError(f"'{_short(text)}' has something after the type.", _mended(text))
+    return found
+
+
+class _NoType(Exception):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def _tokens(text: str) -> list[str]:
+    tokens, position = [], 0
+    stripped = text.rstrip()
+    while position < len(stripped):
+        match = _TOKEN.match(stripped, position)
+        if match is None:
+            raise TypeSyntaxError(f"'{_short(text)}' is not a type. {_EXAMPLES}", _mended(text))
+        tokens.append(match.group(1))
+        position = match.end()
+    return tokens
+
+
+_EXAMPLES = f"Types are {', '.join(SIMPLE)}, list[str] and dict[str, int]."
+
+
+def _parse(tokens: list[str], start: int, depth: int = 1) -> tuple[Type, int]:
+    if depth > MAX_DEPTH:
+        raise _NoType(f"The type is nested more than {MAX_DEPTH} levels deep.")
+    if start >= len(tokens) or tokens[start] in "[],":
+        raise _NoType(f"A type is missing. {_EXAMPLES}")
+    name = tokens[start]
+    if name not in SIMPLE:
+        near = nearest_type(name)
+        raise _NoType(f"'{name}' is not a type. " + (f"Did you mean {near}?" if near else _EXAMPLES))
+    if start + 1 >= len(tokens) or tokens[start + 1] != "[":
+        return Type(name), start + 1
+    return _parse_args(name, tokens, start + 2, depth)
+
+
+def _parse_args(name: str, tokens: list[str], start: int, depth: int) -> tuple[Type, int]:
+    args, position = [], start
+    while True:
+        arg, position = _parse(tokens, position, depth + 1)
+        args.append(arg)
+        if position >= len(tokens) or tokens[position] not in "],":
+            raise _NoType(f"A closing ] is missing after '{name}['.")
+        position += 1
+        if tokens[position - 1] == "]":
+            break
+    if name == "list" and len(args) == 1:
+        return Type("list", tuple(args)), position
+    if name == "dict" and len(args) == 2:
+        if args[0].name not in ("str", "int", "float", "bool"):
+            raise _NoType(f"The keys of a dict can't be {args[0]}. Write dict[str, {args[1]}].")
+        return Type("dict", tuple(args)), position
+    wanted = {"list": "list takes one type, as in list[str]", "dict": "dict takes two, as in dict[str, int]"}
+    raise _NoType(wanted.get(name, f"{name} takes nothing in brackets") + ".")
+
+
+def nearest_type(name: str) -> str | None:
+    """The type a person most likely meant by `name`, None where nothing is near."""
+    low = name.lower()
+    if low in SIMPLE or low in _SYNONYMS:
+        return _SYNONYMS.get(low, low)
+    near = difflib.get_close_matches(low, [*SIMPLE, *_SYNONYMS], n=1, cutoff=0.7)
+    return _SYNONYMS.get(near[0], near[0]) if near else None
+
+
+def _mended(text: str) -> str | None:
+    """The text with every name replaced by the nearest type, if that reads as a type."""
+    mended = re.sub(r"[A-Za-z_]\w*", lambda m: nearest_type(m.group()) or m.group(), text.strip())
+    mended = mended.replace("<", "[").replace(">", "]")
+    if mended.endswith("[]"):
+        mended = f"list[{mended[:-2]}]"
+    if mended == text.strip() or len(mended) > 200:
+        return None
+    try:
+        tokens = [t for t in re.split(r"\s*([\[\],])\s*|\s+", mended) if t]
+        found, rest = _parse(tokens, 0)
+    except _NoType:
+        return None
+    return str(found) if rest == len(tokens) else None
+
+
+# --- JSON Schema ------------------------------------------------------------------------------------------
+
+
+def _json_schema(kind: Type, max_text: int) -> dict[str, Any]:
+    if kind.name in ("str", "file"):
+        return {"type": "string", "maxLength": max_text}
+    if kind.name in _JSON_NAMES:
+        return {"type": _JSON_NAMES[kind.name]}
+    if kind.name == "list":
+        return {"type": "array", "items": _json_schema(kind.item, max_text)}
+    if kind.fields is not None:
+        properties = {name: _json_schema(inner, max_text) for name, inner in kind.fields.items()}
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+    if kind.name in ("dict", "object"):
+        return {"type": "object", "additionalProperties": _json_schema(kind.item, max_text)}
+    scalars = [
+        {"type": "string", "maxLength": max_text},
+        *({"type": t} for t in ("number", "boolean", "null")),
+    ]
+    several = [{"type": "array", "items": {"anyOf": scalars}}, {"type": "object"}]
+    return {"anyOf": [*scalars, *several]}
+
+
+_JSON_NAMES = {"int": "integer", "float": "number", "bool": "boolean"}
+
+
+# --- values -----------------------------------------------------------------------------------------------
+
+
+def convert(value: Any, type: Type, *, from_text: bool = False, enum: Sequence[Any] | None = None) -> Any:
+    """The value as one of `type`, or ValueError with a plain sentence without a full stop.
+
+    `from_text` is for what a person typed: "3" is an int, JSON text a list or dict, and the letter case of an
+    `enum` is free. Without it only what loses nothing is converted: 3.0 to 3, 3 to 3.0, "yes" for a bool.
+    """
+    found = _convert(value, type, from_text, 0)
+    return _one_of(found, enum, from_text) if enum else found
+
+
+def _one_of(value: Any, enum: Sequence[Any], from_text: bool) -> Any:
+    for allowed in enum:
+        if value == allowed and isinstance(value, bool) == isinstance(allowed, bool):
+            return allowed
+    if from_text and isinstance(value, str):
+        near = [a for a in enum if isinstance(a, str) and a.strip().casefold() == value.strip().casefold()]
+        if len(near) == 1:
+            return near[0]
+    raise ValueError(f"{show(value)} is not one of {', '.join(show(a) for a in enum)}")
+
+
+def _convert(value: Any, kind: Type, from_text: bool, depth: int) -> Any:
+    if depth > MAX_VALUE_DEPTH:
+        raise ValueError(f"the value is nested more than {MAX_VALUE_DEPTH} levels deep")
+    return _CONVERTERS[kind.name](value, kind, from_text, depth)
+
+
+def _to_str(value: Any, kind: Type, from_text: bool, depth: int) -> str:
+    if isinstance(value, str):
+        return value
+    if from_text and isinstance(value, int | float) and not isinstance(value, bool):
+        return json.dumps(value)
+    raise ValueError(f"{show(value)} is {_kind_of(value)}, not text")
+
+
+def _to_int(value: Any, kind: Type, from_text: bool, depth: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if from_text and isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,400}(\.0*)?", value.strip()):
+        return int(value.strip().split(".")[0])
+    raise ValueError(f"{show(value)} is not a whole number")
+
+
+def _to_float(value: Any, kind: Type, from_text: bool, depth: int) -> float:
+    if from_text and isinstance(value, str) and re.fullmatch(_NUMBER, value.strip()):
+        value = float(value.strip())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+        if math.isfinite(found):
+            return found
+    raise ValueError(f"{show(value)} is not a number")
+
+
+_NUMBER = r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,5})?"
+_BOOLS = {"yes": True, "true": True, "no": False, "false": False}
+
+
+def _to_bool(value: Any, kind: Type, from_text: bool, depth: int) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in _BOOLS:
+        return _BOOLS[value.strip().lower()]
+    raise ValueError(f"{show(value)} is neither yes nor no (true or false)")
+
+
+def _to_list(value: Any, kind: Type, from_text: bool, depth: int) -> list[Any]:
+    if from_text and isinstance(value, str):
+        value = _from_json(value, list, 'a list in JSON, such as ["a", "b"]')
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{show(value)} is {_kind_of(value)}, not a list")
+    return [_inside(f"element {n}", item, kind.item, from_text, depth + 1) for n, item in enumerate(value, 1)]
+
+
+def _to_mapping(value: Any, kind: Type, from_text: bool, depth: int) -> dict[str, Any]:
+    if from_text and isinstance(value, str):
+        value = _from_json(value, dict, 'a set of named values in JSON, such as {"name": "Ada"}')
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{show(value)} is {_kind_of(value)}, not a set of named values")
+    if kind.fields is not None:
+        return _to_object(value, kind.fields, from_text, depth)
+    key_type = kind.args[0] if kind.args else ANY
+    found = {}
+    for key, item in value.items():
+        name = _key(key, key_type)
+        found[name] = _inside(f"'{name}'", item, kind.item, from_text, depth + 1)
+    return found
+
+
+def _to_object(
+    value: Mapping[Any, Any], fields: Mapping[str, Type], from_text: bool, depth: int
+) -> dict[str, Any]:
+    missing = [name for name in fields if name not in value]
+    if missing:
+        raise ValueError(f"'{missing[0]}' is missing")
+    unknown = [key for key in value if key not in fields]
+    if unknown:
+        raise ValueError(f"{show(unknown[0])} is not one of the fields {', '.join(fields)}")
+    return {
+        name: _inside(f"'{name}'", value[name], inner, from_text, depth + 1) for name, inner in fields.items()
+    }
+
+
+def _key(key: Any, kind: Type) -> str:
+    """Keys are text, as in JSON and so in the store; those of a `dict[int, …]` read as whole numbers."""
+    text = key if isinstance(key, str) else json.dumps(key) if isinstance(key, int | float) else None
+    if text is None:
+        raise ValueError(f"{show(key)} can't be a key")
+    if kind.name in ("int", "float", "bool"):
+        _inside("key", text, kind, True, 0)
+    return text
+
+
+def _to_any(value: Any, kind: Type, from_text: bool, depth: int) -> Any:
+    if from_text and isinstance(value, str):
+        try:
+            found = _read_json(value) if value.lstrip()[:1] in ("[", "{") else value
+        except ValueError:
+            return value
+        return found
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return _to_float(value, kind, False, depth)
+    if isinstance(value, list | tuple):
+        return _to_list(value, kind, False, depth)
+    if isinstance(value, Mapping):
+        return _to_mapping(value, kind, False, depth)
+    raise ValueError(f"a {value.__class__.__name__} can't be kept in the state")
+
+
+_CONVERTERS: Mapping[str, Callable[[Any, Type, bool, int], Any]] = {
+    "str": _to_str, "file": _to_str, "int": _to_int, "float": _to_float, "bool": _to_bool,
+    "list": _to_list, "dict": _to_mapping, "object": _to_mapping, "any": _to_any,
+}  # fmt: skip
+
+
+def _inside(where: str, value: Any, kind: Type, from_text: bool, depth: int) -> Any:
+    try:
+        return _convert(value, kind, from_text, depth)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _from_json(text: str, wanted: type, what: str) -> Any:
+    try:
+        found = _read_json(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, wanted):
+        raise ValueError(f"{show(text)} is not {what}")
+    return found
+
+
+def _read_json(text: str) -> Any:
+    """JSON as the standard has it: no NaN, no Infinity, no nesting without end. ValueError otherwise."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def show(value: Any) -> str:
+    """A value for a sentence: text in single quotes, the rest as JSON, cut at 60 characters."""
+    if isinstance(value, str):
+        return f"'{_short(value)}'"
+    try:
+        return _short(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError):
+        return f"a {value.__class__.__name__}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _kind_of(value: Any) -> str:
+    if value is None:
+        return "empty"
+    names = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
+    return names.get(
+        value.__class__, "a set of named values" if isinstance(value, Mapping) else "something else"
+    )
