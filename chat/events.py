@@ -67,11 +67,15 @@ class Problems(Event):
 
 @dataclass(frozen=True, slots=True)
 class Question(Event):
-    """The assistant asks. An option is {label, value}: choosing it sends `value` as the person's message."""
+    """The assistant asks. An option is {label, value}: choosing it sends `value` as the person's message.
+
+    `about` is what the assistant must know when the answer comes, perhaps after a restart; plain JSON.
+    """
 
     kind = "question"
     text: str
     options: Sequence[Mapping[str, str]] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
