@@ -6,7 +6,7 @@ tests implement Clock. Everything here is a frozen record or a Protocol of a few
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -50,7 +50,9 @@ class ModelRequest:
     """One call. `model` is LiteLLM's `provider/model`, None for the installation's choice.
 
     `schema` asks for one JSON value that fits it. `timeout` is in seconds. `api_base` overrides the provider's.
-    `fallbacks` are further models, tried in order when one can't answer.
+    `fallbacks` are further models, tried in order when one can't answer. `accept` looks at a reply and gives back
+    what is wrong with it, in a sentence for the model, or None: a reply that does not fit the schema or is not
+    accepted is asked for once more with that sentence; a second one raises ModelBadReply.
     """
 
     messages: tuple[Message, ...]
@@ -62,6 +64,7 @@ class ModelRequest:
     api_base: str | None = None
     fallbacks: tuple[str, ...] = ()
     timeout: float | None = None
+    accept: Callable[[ModelReply], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,19 @@ class ModelClient(Protocol):
 # --- runs -------------------------------------------------------------------------------------------------
 
 
+Started = tuple[str, str, int, int]
+"""A visit that starts: node, kind, iteration, attempt."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as it is stored. Times are seconds since the epoch; `epoch` counts the claims and only grows."""
+    """A run as it is stored. Times are seconds since the epoch; `epoch` counts the claims and only grows.
+
+    `shape` is what it takes to show a run without its document: `fields` (name to default and reduce),
+    `inputs`, `outputs`. `process` is the owner while it runs. `starts` are the visits that START set off, `end_event` the id
+    of run_ended, `order` the rows in the order in which their writes count, None for the order of `seq`.
+    `active` is how many seconds of activity earlier owners had.
+    """
 
     id: str
     workflow: str
@@ -134,6 +147,16 @@ class RunRecord:
     ended_at: float | None = None
     error: str | None = None
     cancel_requested: bool = False
+    digest: str = ""
+    shape: Mapping[str, Any] = field(default_factory=dict)
+    process: str | None = None
+    starts: tuple[Started, ...] = ()
+    end_event: int | None = None
+    order: tuple[int, ...] | None = None
+    active: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +165,8 @@ class NodeRow:
 
     `iteration` is the visit, `attempt` the try within it, both from 1. `writes` is the change of the state,
     `fired` the edges (by index and target) it set off; both empty unless status is ok. `path` is the node's id, and for
-    nested work something like `sub/node[3]`.
+    nested work something like `sub/node[3]`. `seq` counts the run's rows from 1; `event` is the id of its
+    node_ended, and the ids after it belong to `starts`, the visits (or the further attempt) that follow.
     """
 
     run_id: str
@@ -161,6 +185,101 @@ class NodeRow:
     completion_tokens: int | None = None
     cost_usd: float | None = None
     error: str | None = None
+    seq: int = 0
+    event: int = 0
+    starts: tuple[Started, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended; written in one transaction with its last rows. See RunRecord."""
+
+    status: RunStatus
+    ended_at: float
+    event: int
+    error: str | None = None
+    order: tuple[int, ...] | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that owns runs. `place` names the machine, its boot and its space of process ids.
+
+    Within one place `pid` and `born` (when it started, as the system counts) tell whether it still lives;
+    elsewhere only `beat_at`, its last sign of life, does.
+    """
+
+    id: str
+    place: str
+    pid: int
+    born: str | None
+    beat_at: float
+
+
+class RunStore(Protocol):
+    """Where runs and their rows are kept. Every method raises StoreError when the store fails."""
+
+    async def create(self, run: RunRecord) -> None:
+        """Store a new run, owned by `run.process`."""
+        ...
+
+    def append(
+        self, run_id: str, epoch: int, rows: Sequence[NodeRow], end: RunEnd | None = None
+    ) -> Awaitable[None]:
+        """Add rows, and the end, in one transaction; done when it is on disk.
+
+        Takes its place in the order of writes at the call, not when awaited. FenceLost, and nothing is
+        written, when `epoch` is no longer the run's, or the run has ended.
+        """
+        ...
+
+    async def get(self, run_id: str) -> RunRecord:
+        """NotFound for an unknown id."""
+        ...
+
+    async def rows(self, run_id: str, after_seq: int = 0) -> list[NodeRow]:
+        """The rows with a higher `seq`, in its order."""
+        ...
+
+    async def find(
+        self,
+        *,
+        owner: str | None = None,
+        workflow: str | None = None,
+        conversation_id: str | None = None,
+        status: RunStatus | None = None,
+        before: float | None = None,
+        limit: int = 50,
+    ) -> list[RunRecord]:
+        """Newest first, created before `before`; `yaml` and `shape` are left empty."""
+        ...
+
+    async def request_cancel(self, run_id: str) -> None:
+        """Ask the owner to stop the run; nothing happens when it has ended."""
+        ...
+
+    async def cancel_requests(self, process_id: str) -> list[str]:
+        """The running runs of a process that somebody asked to stop."""
+        ...
+
+    async def beat(self, process: Process) -> None:
+        """Say that the process lives."""
+        ...
+
+    async def leave(self, process_id: str) -> None:
+        """The process ends: what it has not finished may be claimed."""
+        ...
+
+    async def unfinished(self) -> list[tuple[str, int, str | None, Process | None]]:
+        """Every running run: id, epoch, its owner's id and, where known, its owner."""
+        ...
+
+    async def claim(self, run_id: str, epoch: int, process_id: str) -> RunRecord | None:
+        """Take a running run over from the owner it had at `epoch`; None when somebody was faster."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

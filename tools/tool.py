@@ -83,16 +83,19 @@ class Tool:
 
 def _sentence(problem: ValidationError) -> str:
     """What is wrong, without the value: it may hold a secret."""
-    rule, wanted = str(problem.validator), problem.validator_value
+    rule: str = str(problem.validator)
+    wanted: Any = problem.validator_value
+    given: Any = problem.instance
+    schema: Any = problem.schema
     if rule == "required":
-        missing = [name for name in wanted if name not in problem.instance]
+        missing = [name for name in wanted if name not in given]
         return f"the argument {missing[0]} is missing."
     if rule == "additionalProperties" and not problem.absolute_path:
-        extra = [name for name in problem.instance if name not in problem.schema.get("properties", {})]
+        extra = [name for name in given if name not in schema["properties"]]
         return f"there is no argument {extra[0]}."
     where = ".".join(str(part) for part in problem.absolute_path) or "arguments"
     if rule == "type":
-        kinds = wanted if isinstance(wanted, list) else [wanted]
+        kinds: list[str] = wanted if isinstance(wanted, list) else [wanted]
         return f"{where} must be {' or '.join(_KINDS.get(kind, kind) for kind in kinds)}."
     return f"{where} breaks the rule {rule}: {wanted}."
 
