@@ -6,7 +6,7 @@ tests implement Clock. Everything here is a frozen record or a Protocol of a few
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -49,10 +49,11 @@ class ToolSpec:
 class ModelRequest:
     """One call. `model` is LiteLLM's `provider/model`, None for the installation's choice.
 
-    `schema` asks for one JSON value that fits it. `timeout` is in seconds. `api_base` overrides the provider's.
-    `fallbacks` are further models, tried in order when one can't answer. `accept` looks at a reply and gives back
-    what is wrong with it, in a sentence for the model, or None: a reply that does not fit the schema or is not
-    accepted is asked for once more with that sentence; a second one raises ModelBadReply.
+    `schema` asks for one JSON value that fits it. `timeout` is in seconds. `api_base` overrides the
+    provider's. `fallbacks` are further models, tried in order when one can't answer. `accept` looks at a
+    reply and gives back what is wrong with it, in a sentence for the model, or None: a reply that does not
+    fit the schema or is not accepted is asked for once more with that sentence; a second one raises
+    ModelBadReply.
     """
 
     messages: tuple[Message, ...]
