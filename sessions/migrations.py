@@ -1,0 +1,88 @@
+"""The schema as ordered steps: what is new goes at the end of MIGRATIONS, what has shipped never changes.
+
+Each step runs once, in its own transaction, when a database opens that has not seen it yet.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from engine.errors import StoreError
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def create_runs(connection: sqlite3.Connection) -> None:
+    """Runs, their documents (each text once) and their rows.
+
+    The key of a row is `runs.no << 20 | seq`: the rows of a run lie together and need no second index.
+    """
+    connection.execute(
+        "CREATE TABLE run_documents (digest TEXT PRIMARY KEY, yaml TEXT NOT NULL, shape TEXT NOT NULL)"
+    )
+    connection.execute("""
+        CREATE TABLE runs (
+            no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, digest TEXT NOT NULL,
+            owner TEXT NOT NULL, conversation_id TEXT, message_id TEXT, force_model TEXT,
+            inputs TEXT NOT NULL, starts TEXT NOT NULL, status TEXT NOT NULL, error TEXT,
+            created_at REAL NOT NULL, claimed_at REAL NOT NULL, ended_at REAL, active REAL NOT NULL DEFAULT 0,
+            epoch INTEGER NOT NULL, process TEXT, cancel_requested INTEGER NOT NULL DEFAULT 0,
+            end_event INTEGER, row_order TEXT,
+            prompt_tokens INTEGER, completion_tokens INTEGER, cost_usd REAL
+        )""")
+    connection.execute("CREATE INDEX runs_newest ON runs (owner, created_at)")
+    connection.execute("CREATE INDEX runs_running ON runs (process) WHERE status = 'running'")
+    connection.execute(
+        "CREATE INDEX runs_conversation ON runs (conversation_id) WHERE conversation_id IS NOT NULL"
+    )
+    connection.execute("""
+        CREATE TABLE node_rows (
+            key INTEGER PRIMARY KEY, path TEXT, node TEXT NOT NULL, kind TEXT NOT NULL,
+            iteration INTEGER NOT NULL, attempt INTEGER NOT NULL, status TEXT NOT NULL,
+            started_at REAL NOT NULL, ended_at REAL NOT NULL, writes TEXT, fired TEXT, starts TEXT,
+            event INTEGER NOT NULL, model TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
+            cost_usd REAL, error TEXT
+        )""")
+    connection.execute("""
+        CREATE TABLE processes (
+            id TEXT PRIMARY KEY, place TEXT NOT NULL, pid INTEGER NOT NULL, born TEXT, beat_at REAL NOT NULL
+        )""")
+
+
+MIGRATIONS: list[tuple[str, Migration]] = [
+    ("create_runs", create_runs),
+]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply the steps that this database has not seen, in order. `connection` is in autocommit mode."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
+    )
+    seen = _seen(connection)
+    if unknown := seen - {name for name, _ in MIGRATIONS}:
+        raise StoreError(
+            f"The database was made by a newer Parlance (it has {min(unknown)}).",
+            "Update Parlance, or point PARLANCE_HOME at another folder.",
+        )
+    for name, step in MIGRATIONS:
+        if name not in seen:
+            _apply(connection, name, step)
+
+
+def _seen(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM migrations")}
+
+
+def _apply(connection: sqlite3.Connection, name: str, step: Migration) -> None:
+    """One step in one transaction; another process may have been faster."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if name not in _seen(connection):
+            step(connection)
+            connection.execute("INSERT INTO migrations VALUES (?, datetime('now'))", (name,))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

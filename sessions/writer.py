@@ -1,0 +1,250 @@
+"""One writer for a database: everything that waits shares one transaction and one commit.
+
+With synchronous=FULL a commit waits for the disk, so a thread does it. Otherwise a commit costs less than
+handing it to a thread (15 µs against 120 µs), so it is done at the end of the loop's turn, unless another process
+holds the lock: then the thread waits for it. Checkpoints, which reach the disk either way, are the thread's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ParlanceError, StoreError
+
+Job = Callable[[sqlite3.Connection], Any]
+Outcome = tuple[bool, Any]
+
+BUSY_SECONDS = 10.0
+WAL_LIMIT = 4 * 1024 * 1024
+_LOOK_EVERY = 64
+
+
+class _Entry:
+    """A job and who waits for it."""
+
+    __slots__ = ("future", "job", "outcome")
+
+    def __init__(self, job: Job, future: asyncio.Future[Any] | None) -> None:
+        self.job = job
+        self.future = future
+        self.outcome: Outcome = (False, None)
+
+
+class _Batch:
+    """What one loop wants written in one transaction."""
+
+    __slots__ = ("entries", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.entries: list[_Entry] = []
+
+
+class Writer:
+    """Runs jobs in the order in which they are submitted. `inline` allows commits on the loop's own thread.
+
+    `connect` makes a connection; given 0 it must be one that does not wait for a lock.
+    """
+
+    def __init__(self, connect: Callable[[float], sqlite3.Connection], path: Path, *, inline: bool) -> None:
+        self._connection = connect(0)
+        self._connect = connect
+        self._wal = path.with_name(path.name + "-wal")
+        self._inline = inline
+        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._filling: dict[asyncio.AbstractEventLoop, _Batch] = {}
+        self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._handed = 0
+        self._taken = 0
+        self._commits = 0
+        self._thread: threading.Thread | None = None
+        self.closed = False
+
+    def submit(self, job: Job) -> asyncio.Future[Any]:
+        """Write in the next transaction. The future ends when it is committed, or with the job's own error.
+
+        A job that raises writes nothing; the others in its transaction are not touched.
+        """
+        if self.closed:
+            raise StoreError("The database is closed.")
+        loop = asyncio.get_running_loop()
+        batch = self._filling.get(loop)
+        if batch is None:
+            batch = self._filling[loop] = _Batch(loop)
+            loop.call_soon(self._flush, loop)
+        future: asyncio.Future[Any] = loop.create_future()
+        batch.entries.append(_Entry(job, future))
+        return future
+
+    def now(self, job: Job) -> Any:
+        """Run one job at once on the calling thread, for code without a loop; waits for a lock as long as needed."""
+        entry = _Entry(job, None)
+        with self._lock:
+            _commit(self._connection, [entry])
+        good, value = entry.outcome
+        if good:
+            return value
+        raise value
+
+    def close(self) -> None:
+        """Write what waits, end the thread, close the connection."""
+        for loop in list(self._filling):
+            self._hand_over(self._filling.pop(loop))
+        self.closed = True
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+        self._connection.close()
+
+    # --- on the loop's thread ---
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._filling.pop(loop, None)
+        if batch is None:
+            return
+        if self._inline and self._handed == self._taken and self._try_now(batch):
+            _resolve(batch.entries)
+        else:
+            self._hand_over(batch)
+
+    def _try_now(self, batch: _Batch) -> bool:
+        """Commit here if nobody holds the database."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if not _begin(self._connection, wait=0):
+                return False
+            _finish(self._connection, batch.entries)
+        finally:
+            self._lock.release()
+        self._commits += 1
+        if self._commits % _LOOK_EVERY == 0:
+            self._hand_over(_Batch(batch.loop))
+        return True
+
+    def _hand_over(self, batch: _Batch) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="parlance-writer", daemon=True)
+                self._thread.start()
+            self._handed += 1
+            self._queue.put(batch)
+
+    # --- on the writer's thread ---
+
+    def _work(self) -> None:
+        checkpointer = self._connect(BUSY_SECONDS)
+        try:
+            while (batch := self._queue.get()) is not None:
+                batches, last = [batch], False
+                while not self._queue.empty():
+                    further = self._queue.get()
+                    if further is None:
+                        last = True
+                        break
+                    batches.append(further)
+                self._write(batches)
+                self._checkpoint(checkpointer)
+                if last:
+                    break
+        finally:
+            checkpointer.close()
+
+    def _write(self, batches: Sequence[_Batch]) -> None:
+        entries = [entry for batch in batches for entry in batch.entries]
+        if entries:
+            with self._lock:
+                _commit(self._connection, entries)
+        for batch in batches:
+            self._taken += 1
+            if batch.entries and not batch.loop.is_closed():
+                batch.loop.call_soon_threadsafe(_resolve, batch.entries)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        try:
+            if self._wal.stat().st_size > WAL_LIMIT:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except (OSError, sqlite3.Error):
+            return  # a checkpoint is only put off: the next one does its work too
+
+
+def _commit(connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
+    try:
+        if not _begin(connection, wait=BUSY_SECONDS):
+            raise StoreError("The database is locked by another program.", "Close it, or try again.")
+    except (sqlite3.Error, StoreError) as error:
+        _fail(entries, error)
+        return
+    _finish(connection, entries)
+
+
+def _begin(connection: sqlite3.Connection, *, wait: float) -> bool:
+    """Begin to write; False when another process still holds the lock after `wait` seconds."""
+    until = time.monotonic() + wait
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.001)
+
+
+def _finish(connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
+    """Run the jobs, each in its savepoint, in the transaction that has begun; commit."""
+    try:
+        for entry in entries:
+            entry.outcome = _attempt(connection, entry.job)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        _fail(entries, error)
+
+
+def _attempt(connection: sqlite3.Connection, job: Job) -> Outcome:
+    connection.execute("SAVEPOINT job")
+    try:
+        value = job(connection)
+    except Exception as error:  # noqa: BLE001 - whoever submitted the job gets its error
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        return (False, error if isinstance(error, ParlanceError) else _translated(error))
+    connection.execute("RELEASE job")
+    return (True, value)
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.Error):
+        return error
+    return StoreError(
+        f"The database can't be written: {error}.", "Check the disk's space and its permissions."
+    )
+
+
+def _fail(entries: Sequence[_Entry], error: Exception) -> None:
+    failure = _translated(error)
+    for entry in entries:
+        entry.outcome = (False, failure)
+
+
+def _resolve(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        if entry.future is None or entry.future.done():
+            continue
+        good, value = entry.outcome
+        if good:
+            entry.future.set_result(value)
+        else:
+            entry.future.set_exception(value)
