@@ -50,8 +50,73 @@ def create_runs(connection: sqlite3.Connection) -> None:
         )""")
 
 
+def create_conversations(connection: sqlite3.Connection) -> None:
+    """Conversations, their messages, what came in, and the runs whose result a message waits for.
+
+    The index holds the trigrams of messages that have ended: a growing answer is indexed once, at its end.
+    """
+    connection.execute("""
+        CREATE TABLE conversations (
+            id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, named INTEGER NOT NULL,
+            workflow TEXT, created_at REAL NOT NULL, updated_at REAL NOT NULL
+        )""")
+    connection.execute("CREATE INDEX conversations_newest ON conversations (owner, updated_at)")
+    connection.execute("""
+        CREATE TABLE messages (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            conversation_id TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+            role TEXT NOT NULL, channel TEXT NOT NULL, external_id TEXT, reply_to TEXT,
+            text TEXT NOT NULL, parts TEXT NOT NULL, status TEXT NOT NULL, phase TEXT, process TEXT,
+            created_at REAL NOT NULL, ended_at REAL, hidden_at REAL
+        )""")
+    connection.execute("CREATE INDEX messages_conversation ON messages (conversation_id, seq)")
+    connection.execute("CREATE INDEX messages_unfinished ON messages (seq) WHERE phase IS NOT NULL")
+    connection.execute("""
+        CREATE TABLE inbox (
+            channel TEXT NOT NULL, external_id TEXT NOT NULL,
+            conversation_id TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+            answer_id TEXT NOT NULL, received_at REAL NOT NULL, PRIMARY KEY (channel, external_id)
+        )""")
+    connection.execute("CREATE INDEX inbox_conversation ON inbox (conversation_id)")
+    connection.execute(
+        "CREATE TABLE message_runs (run_id TEXT PRIMARY KEY, message_id TEXT NOT NULL, ended_at REAL)"
+    )
+    connection.execute("""
+        CREATE VIRTUAL TABLE messages_index USING fts5 (
+            text, content = 'messages', content_rowid = 'seq', tokenize = 'trigram'
+        )""")
+    add = "INSERT INTO messages_index (rowid, text) VALUES (new.seq, new.text)"
+    drop = "INSERT INTO messages_index (messages_index, rowid, text) VALUES ('delete', old.seq, old.text)"
+    ended = "old.status = 'live' AND new.status <> 'live'"
+    for name, event, condition, action in (
+        ("added", "INSERT", "new.status <> 'live'", add),
+        ("ended", "UPDATE OF status", ended, add),
+        ("deleted", "DELETE", "old.status <> 'live'", drop),
+    ):
+        head = f"CREATE TRIGGER message_{name} AFTER {event} ON messages WHEN {condition}"
+        connection.execute(f"{head} BEGIN {action}; END")
+
+
+def create_workflows(connection: sqlite3.Connection) -> None:
+    """Saved workflows by owner and name, and every version of them."""
+    connection.execute("""
+        CREATE TABLE workflows (
+            owner TEXT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL,
+            created_at REAL NOT NULL, updated_at REAL NOT NULL, PRIMARY KEY (owner, name)
+        )""")
+    connection.execute("""
+        CREATE TABLE workflow_versions (
+            owner TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, yaml TEXT NOT NULL,
+            summary TEXT NOT NULL, message_id TEXT, created_at REAL NOT NULL,
+            PRIMARY KEY (owner, name, version),
+            FOREIGN KEY (owner, name) REFERENCES workflows ON DELETE CASCADE
+        )""")
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
+    ("create_conversations", create_conversations),
+    ("create_workflows", create_workflows),
 ]
 
 
