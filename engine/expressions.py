@@ -1,8 +1,8 @@
 """Conditions of routes: a small, safe expression language on simpleeval, parsed once and evaluated per visit.
 
-The text is parsed to Python's syntax tree, every node of which must be on a short list; references become names that
-are looked up lazily: `state.a != null and state.a.b > 1` reads `b` only where there is an `a`. Null is neither
-smaller nor greater than anything and contains nothing; what else is done with it is an error.
+The text is parsed to Python's syntax tree, every node of which must be on a short list; references become
+names that are looked up lazily: `state.a != null and state.a.b > 1` reads `b` only where there is an `a`.
+Null is neither smaller nor greater than anything and contains nothing; what else is done with it is an error.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ _HELP = (
 
 
 class _Compiler:
-    """Checks every node of the tree, collects references and comparisons, puts names in place of references."""
+    """Checks every node of the tree, collects references and comparisons, puts names in their place."""
 
     def __init__(self, text: str, source: str) -> None:
         self.text = text
@@ -297,9 +297,9 @@ def _literals(node: ast.expr) -> tuple[Any, ...] | None:
         return (node.value,)
     if isinstance(node, ast.List) and all(isinstance(e, ast.Constant) for e in node.elts):
         return tuple(e.value for e in node.elts if isinstance(e, ast.Constant))
-    negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-    if negative and isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int | float):  # type: ignore[attr-defined]
-        return (-node.operand.value,)  # type: ignore[attr-defined]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = node.operand.value if isinstance(node.operand, ast.Constant) else None
+        return (-value,) if isinstance(value, int | float) else None
     return None
 
 
