@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from engine.problems import Patch, Problem
-from engine.yaml_reader import Limits, Spot, YamlFault, read_yaml
+from engine.yaml_faults import YamlFault
+from engine.yaml_reader import Limits, Spot, read_yaml
 
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 1000

@@ -9,7 +9,7 @@ from typing import Any
 _REFERENCE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[[0-9]+\])*"
 _PLACEHOLDER = re.compile(rf"\{{(\{{)?\s*({_REFERENCE})\s*(?(1)\}})\}}", re.ASCII)
 _UNQUOTED = re.compile(
-    rf"^(?P<lead>[ \t]*(?:- +)*(?:[\w-]+:[ \t]+)?)(?P<value>\{{{{1,2}}{_REFERENCE}\}}(?P<rest>.*?))[ \t]*(?:\r?)$",
+    rf"^[ \t]*(?:- +)*(?:[\w-]+:[ \t]+)?(?P<value>\{{{{1,2}}{_REFERENCE}\}}{{1,2}}(?P<rest>.*?))[ \t]*\r?$",
     re.ASCII,
 )
 _COLON = re.compile(r"^(?P<lead>[ \t]*(?:- +)*[\w-]+:[ \t]+)(?P<value>[^\s\"'|>{\[&*!#].*?:(?: .*)?)\s*$")

@@ -309,13 +309,14 @@ class _Reader:
         if doubled:
             self.faults.pop()  # the inner braces, told of already
         self.faults.append(YamlFault("unquoted-placeholder", spot.start, message, done.path, patch))
-        if self.stack:
-            self.stack[-1].implied = False
         text = Spot(f"{{{name}}}", spot.start, spot.end, spot.start, spot.start, weight=spot.weight)
-        if self.stack and isinstance(self.stack[-1].spot.value, dict) and self.stack[-1].key is None:
-            self.stack[-1].key = (text.value, spot.start, spot.end, False)
-        else:
-            self._add(text)
+        top = self.stack[-1] if self.stack else None
+        if top and isinstance(top.spot.value, dict) and top.key is None:
+            top.key = (text.value, spot.start, spot.end, False)
+            return True
+        if top:
+            top.implied = False
+        self._add(text)
         return True
 
     # --- helpers ---
