@@ -19,6 +19,18 @@ from sessions.conversations import SELECT_MESSAGE, Message, MessageStatus, Role,
 from sessions.db import Database
 
 PartList = Sequence[Mapping[str, Any]]
+OWED_RUNS = """
+    SELECT o.run_id, c.owner, c.id AS conversation_id, o.message_id
+    FROM (
+        SELECT run_id, message_id FROM message_runs WHERE ended_at IS NULL
+        UNION
+        SELECT r.id, r.message_id FROM runs r
+        WHERE r.message_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM message_runs m WHERE m.run_id = r.id)
+    ) o
+    JOIN messages ON messages.id = o.message_id JOIN conversations c ON c.id = messages.conversation_id
+    JOIN runs r ON r.id = o.run_id AND r.owner = c.owner
+    WHERE ? IS NULL OR o.message_id = ? ORDER BY r.created_at
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +85,20 @@ class Inbox:
 
         return await self._db.write(job)
 
-    async def add_run_card(self, run: OpenRun, channel: str, parts: PartList, process: str) -> Message:
-        """An answer that nobody's message set off: it waits for the run that `parts` tells of."""
+    async def add_card(self, conversation_id: str, channel: str, process: str) -> Message:
+        """An answer that nobody's message set off: it waits for a run that is about to start."""
 
         def job(connection: sqlite3.Connection) -> Message:
-            message = _insert(
-                connection,
-                run.conversation_id,
-                "assistant",
-                channel,
-                id=run.message_id,
-                parts=parts,
-                phase="waiting",
-                process=process,
+            _touch(connection, conversation_id)
+            return _insert(
+                connection, conversation_id, "assistant", channel, phase="waiting", process=process
             )
-            _note_run(connection, run)
-            _touch(connection, run.conversation_id)
-            return message
 
         return await self._db.write(job)
+
+    async def remove(self, message_id: str) -> None:
+        """Take back a card whose run did not start."""
+        await self._db.execute("DELETE FROM messages WHERE id = ?", (message_id,))
 
     # --- growing ---
 
@@ -173,13 +180,9 @@ class Inbox:
 
     # --- after a restart ---
 
-    async def owed_runs(self) -> list[OpenRun]:
-        """Runs of conversations whose result is in no message yet, also those that nobody noted."""
-        rows = await self._db.fetch(
-            "SELECT r.id AS run_id, r.owner, r.conversation_id, r.message_id FROM runs r"
-            " JOIN conversations c ON c.id = r.conversation_id LEFT JOIN message_runs m ON m.run_id = r.id"
-            " WHERE r.message_id IS NOT NULL AND m.ended_at IS NULL ORDER BY r.created_at"
-        )
+    async def owed_runs(self, message_id: str | None = None) -> list[OpenRun]:
+        """Runs whose result is in no message yet, noted or not; of one message, or of all conversations."""
+        rows = await self._db.fetch(OWED_RUNS, (message_id, message_id))
         return [OpenRun(**dict(row)) for row in rows]
 
     async def unfinished(self) -> list[tuple[str, Message]]:
@@ -280,7 +283,7 @@ def _touch(connection: sqlite3.Connection, conversation_id: str, text: str = "")
 def _note_run(connection: sqlite3.Connection, run: OpenRun, ended_at: float | None = None) -> None:
     connection.execute(
         "INSERT INTO message_runs (run_id, message_id, ended_at) VALUES (?,?,?)"
-        " ON CONFLICT (run_id) DO UPDATE SET ended_at = coalesce(excluded.ended_at, ended_at)",
+        " ON CONFLICT (run_id, message_id) DO UPDATE SET ended_at = coalesce(excluded.ended_at, ended_at)",
         (run.run_id, run.message_id, ended_at),
     )
 

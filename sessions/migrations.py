@@ -79,8 +79,10 @@ def create_conversations(connection: sqlite3.Connection) -> None:
         )""")
     connection.execute("CREATE INDEX inbox_conversation ON inbox (conversation_id)")
     connection.execute(
-        "CREATE TABLE message_runs (run_id TEXT PRIMARY KEY, message_id TEXT NOT NULL, ended_at REAL)"
+        "CREATE TABLE message_runs (run_id TEXT NOT NULL, message_id TEXT NOT NULL, ended_at REAL,"
+        " PRIMARY KEY (run_id, message_id)) WITHOUT ROWID"
     )
+    connection.execute("CREATE INDEX message_runs_open ON message_runs (message_id) WHERE ended_at IS NULL")
     connection.execute("""
         CREATE VIRTUAL TABLE messages_index USING fts5 (
             text, content = 'messages', content_rowid = 'seq', tokenize = 'trigram'

@@ -1,0 +1,48 @@
+"""What a start makes of what an earlier process left: nothing that was taken in is lost, nothing is said
+twice.
+
+A message that waited for its turn is answered now. A turn that was cut while it spoke is `interrupted`,
+with its text: whether to try again is the person's choice, for it may have acted already. A message that
+waited for a run goes on waiting, and a run's result is written wherever it is owed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+from chat.runner import Turns
+from sessions.conversations import Message
+from sessions.inbox import Inbox, OpenRun
+
+
+async def recover(turns: Turns, inbox: Inbox, process: str, alive: Callable[[str], Awaitable[bool]]) -> None:
+    """Take over what belongs to processes that are gone; leave what a living one works on."""
+    owed: dict[str, list[OpenRun]] = defaultdict(list)
+    for run in await inbox.owed_runs():
+        owed[run.message_id].append(run)
+    for owner, message in await inbox.unfinished():
+        runs = owed.pop(message.id, [])
+        if message.process and message.process != process and await alive(message.process):
+            continue
+        await _take_over(turns, inbox, process, owner, message, runs)
+    for runs in owed.values():
+        for run in runs:
+            turns.follow_run(run)
+
+
+async def _take_over(
+    turns: Turns, inbox: Inbox, process: str, owner: str, message: Message, runs: list[OpenRun]
+) -> None:
+    if message.phase == "queued":
+        await inbox.set_phase(message.id, "queued", process)
+        turns.enqueue(owner, message)
+    elif message.phase == "waiting" and (runs or message.parts):
+        await inbox.set_phase(message.id, "waiting", process)
+        await turns.wait_for_runs(owner, message, runs)
+    elif message.phase == "waiting":  # a card whose run was never stored
+        await inbox.remove(message.id)
+    else:
+        await inbox.finish(message.id, "interrupted", message.text, message.parts)
+        for run in runs:
+            turns.follow_run(run)

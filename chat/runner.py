@@ -1,0 +1,303 @@
+"""Runs the turns: one at a time per conversation, in the background, whoever looks on.
+
+A turn speaks (`answering`), then waits for the runs it started (`waiting`) unless somebody writes the next
+message: then it ends, and its runs go on writing into it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING, Any
+
+from chat.answers import Answer
+from chat.events import DraftChanged, Event, Failed, NodeChanged, RunEnded, RunStarted, TurnEnded
+from chat.hub import Hub
+from chat.runs import RunFollower
+from chat.turns import Assistant, CurrentWorkflow, PastMessage, TurnContext
+from engine.errors import NotFound, ParlanceError
+from sessions.conversations import Conversation, Conversations, Message, MessageStatus
+from sessions.inbox import Inbox, OpenRun
+from sessions.workflows import Workflows
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_FIX = "Try again; the log tells more."
+STOP_SECONDS = 2.0  # how long a stopped answer waits for the last word of its runs
+OTHER_PROCESS_SECONDS = 0.5  # how often a turn looks whether another process has ended the one before it
+
+
+class Turns:
+    """The turns of this process. `alive` tells whether the process of that id still lives."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        assistant: Assistant,
+        conversations: Conversations,
+        workflows: Workflows,
+        inbox: Inbox,
+        hub: Hub,
+        *,
+        process: str,
+        alive: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        self._engine = engine
+        self._assistant = assistant
+        self._conversations = conversations
+        self._workflows = workflows
+        self._inbox = inbox
+        self._hub = hub
+        self._process = process
+        self._alive = alive
+        self._answers: dict[str, Answer] = {}
+        self._queues: dict[str, deque[Answer]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._runs = RunFollower(engine, inbox, hub, self._answers.get)
+
+    def answer(self, message_id: str) -> Answer | None:
+        """The answer while it is under way in this process."""
+        return self._answers.get(message_id)
+
+    def of_conversation(self, conversation_id: str, from_seq: int = 0) -> list[Answer]:
+        """The answers under way, in the order of the conversation."""
+        found = [a for a in self._answers.values() if a.message.conversation_id == conversation_id]
+        return sorted((a for a in found if a.message.seq >= from_seq), key=lambda a: a.message.seq)
+
+    # --- starting and stopping ---
+
+    def enqueue(self, owner: str, message: Message) -> None:
+        """Answer a queued message as soon as those before it have spoken."""
+        conversation_id = message.conversation_id
+        for earlier in self.of_conversation(conversation_id):
+            if earlier.message.reply_to:
+                earlier.released.set()
+        answer = self._register(owner, message)
+        queue = self._queues.setdefault(conversation_id, deque())
+        queue.append(answer)
+        if len(queue) == 1:
+            self._spawn(self._work(conversation_id, queue))
+
+    async def wait_for_runs(self, owner: str, message: Message, runs: Iterable[OpenRun]) -> None:
+        """A message that only waits for runs: a card from the page, or one that a killed process left."""
+        answer = self._register(owner, message)
+        for run in runs:
+            if answer.live.parts.has("run_started", run.run_id):
+                self._follow(answer, run)
+            else:
+                await self._adopt(answer, run)
+        self._nudge(answer, "message")
+        self._spawn(self._wait_and_end(answer, "ok"))
+
+    def follow_run(self, run: OpenRun) -> None:
+        """Write the run's end into a message that has ended itself."""
+        self._runs.follow(run)
+
+    async def stop(self, answers: Sequence[Answer]) -> None:
+        """Stop them and the runs they started, and wait until they have ended."""
+        for answer in answers:
+            answer.stopping = True
+            if answer.work:
+                answer.work.cancel()
+            for run_id in list(answer.runs):
+                await self._engine.cancel(run_id)
+        ends = [asyncio.create_task(answer.ended.wait()) for answer in answers]
+        if ends:
+            await asyncio.wait(ends, timeout=STOP_SECONDS)
+            for answer in answers:
+                answer.released.set()
+            await asyncio.wait(ends)
+
+    async def close(self) -> None:
+        """Interrupt what speaks, keep what it has said, leave runs and queued messages to the next start."""
+        self._closing = True
+        for answer in self._answers.values():
+            answer.released.set()
+            if answer.work:
+                answer.work.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for answer in list(self._answers.values()):
+            answer.abandon()
+        await self._runs.close()
+
+    # --- one turn ---
+
+    async def _work(self, conversation_id: str, queue: deque[Answer]) -> None:
+        while queue and not self._closing:
+            try:
+                await self._turn(queue[0])
+            except ParlanceError:  # the store fails: the message stays as it is stored, for the next start
+                logger.exception("The turn %s could not be kept", queue[0].message.id)
+                self._forget(queue[0]).abandon()
+            queue.popleft()
+        if not queue:
+            del self._queues[conversation_id]
+
+    async def _turn(self, answer: Answer) -> None:
+        await self._after_other_processes(answer)
+        if self._closing:
+            return
+        status: MessageStatus = "stopped"
+        if not answer.stopping:
+            await answer.set_phase("answering", self._process)
+            self._nudge(answer, "turn_started")
+            answer.work = asyncio.create_task(self._speak(answer))
+            await asyncio.wait({answer.work})
+            status = self._cut_status(answer) if answer.work.cancelled() else answer.work.result()
+            await self._adopt_runs(answer)
+        await self._wait_and_end(answer, status)
+
+    async def _wait_and_end(self, answer: Answer, status: MessageStatus) -> None:
+        """Wait for the answer's runs, unless it failed or somebody writes on; then it has ended."""
+        if answer.open_runs and status in ("ok", "stopped"):
+            if answer.phase != "waiting":
+                await answer.set_phase("waiting", self._process)
+            await _first_of(answer.released, answer.runs.values())
+            if self._closing and answer.open_runs and status == "ok":
+                return
+        await answer.end("stopped" if answer.stopping else status)
+        self._forget(answer)
+        self._nudge(answer, "turn_ended", status=answer.live.status)
+
+    async def _speak(self, answer: Answer) -> MessageStatus:
+        try:
+            return await self._listen(answer, self._assistant.turn(await self._context(answer)))
+        except asyncio.CancelledError:
+            return self._cut_status(answer)
+        except ParlanceError as error:
+            await answer.take(Failed(error.code, error.message, error.fix))
+        except Exception:
+            logger.exception("The turn %s failed", answer.message.id)
+            await answer.take(Failed("internal_error", "Something went wrong in this turn.", INTERNAL_FIX))
+        return "failed"
+
+    async def _listen(self, answer: Answer, stream: AsyncIterator[Event]) -> MessageStatus:
+        status: MessageStatus = "ok"
+        async with AsyncExitStack() as stack:
+            if isinstance(stream, AsyncGenerator):
+                await stack.enter_async_context(aclosing(stream))
+            async for event in stream:
+                await self._take(answer, event)
+                if isinstance(event, Failed):
+                    status = "failed"
+        return status
+
+    async def _take(self, answer: Answer, event: Event) -> None:
+        """Keep and publish one event. News of a run that is followed comes from its follower alone."""
+        if isinstance(event, TurnEnded):
+            return
+        if isinstance(event, NodeChanged | RunEnded) and event.run_id in answer.runs:
+            return
+        if isinstance(event, RunStarted):
+            await self._start_following(answer, event)
+            return
+        await answer.take(event)
+        if isinstance(event, DraftChanged):
+            await self._drafted(answer, event)
+
+    async def _drafted(self, answer: Answer, event: DraftChanged) -> None:
+        conversation_id = answer.message.conversation_id
+        await self._conversations.set_workflow(answer.owner, conversation_id, event.workflow)
+        self._nudge(answer, "draft", workflow=event.workflow, version=event.version)
+
+    async def _context(self, answer: Answer) -> TurnContext:
+        message = answer.message
+        conversation = await self._conversations.get(
+            answer.owner, message.conversation_id, before=message.seq
+        )
+        question = next((m for m in conversation.messages if m.id == message.reply_to), None)
+        if question is None:
+            raise NotFound("The message that this turn answers is gone.", "Write it again.")
+        return TurnContext(
+            owner=answer.owner,
+            conversation_id=message.conversation_id,
+            message_id=message.id,
+            text=question.text,
+            history=tuple(_past(m) for m in conversation.messages if m.seq < question.seq),
+            workflow=await self._current_workflow(conversation),
+            user_message_id=question.id,
+        )
+
+    async def _current_workflow(self, conversation: Conversation) -> CurrentWorkflow | None:
+        if conversation.workflow is None:
+            return None
+        newest = await self._workflows.get(conversation.owner, conversation.workflow)
+        return CurrentWorkflow(newest.name, newest.version, newest.yaml)
+
+    # --- runs of a turn ---
+
+    async def _start_following(self, answer: Answer, event: RunStarted) -> None:
+        answer.live.publish(event)
+        run = OpenRun(event.run_id, answer.owner, answer.message.conversation_id, answer.message.id)
+        await answer.open_run(run)
+        self._follow(answer, run)
+
+    def _follow(self, answer: Answer, run: OpenRun) -> None:
+        answer.runs[run.run_id] = self._runs.follow(run)
+
+    async def _adopt_runs(self, answer: Answer) -> None:
+        """A turn that was cut may have started a run and not said so: it belongs to the message even so."""
+        for run in await self._inbox.owed_runs(answer.message.id):
+            if run.run_id in answer.runs:
+                continue
+            await self._adopt(answer, run)
+            if answer.stopping:
+                await self._engine.cancel(run.run_id)
+
+    async def _adopt(self, answer: Answer, run: OpenRun) -> None:
+        view = await self._engine.view(run.run_id)
+        await self._start_following(answer, RunStarted(run.run_id, view["workflow"], view["inputs"]))
+
+    # --- small helpers ---
+
+    async def _after_other_processes(self, answer: Answer) -> None:
+        """Another process (`app.py chat`) may be answering in this conversation: one turn at a time."""
+        while not (self._closing or answer.stopping):
+            others = await self._inbox.answering_elsewhere(answer.message, self._process)
+            if not [process for process in others if await self._alive(process)]:
+                return
+            await asyncio.sleep(OTHER_PROCESS_SECONDS)
+
+    @staticmethod
+    def _cut_status(answer: Answer) -> MessageStatus:
+        return "stopped" if answer.stopping else "interrupted"
+
+    def _nudge(self, answer: Answer, type: str, **data: Any) -> None:
+        message = answer.message
+        self._hub.publish(answer.owner, message.conversation_id, type, message_id=message.id, **data)
+
+    def _register(self, owner: str, message: Message) -> Answer:
+        answer = self._answers[message.id] = Answer(self._inbox, owner, message)
+        return answer
+
+    def _forget(self, answer: Answer) -> Answer:
+        del self._answers[answer.message.id]
+        return answer
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _first_of(event: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait until the event is set or all tasks have ended."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        open_tasks = {task for task in tasks if not task.done()}
+        while open_tasks and not event.is_set():
+            done, _ = await asyncio.wait({waiting, *open_tasks}, return_when=asyncio.FIRST_COMPLETED)
+            open_tasks -= done
+    finally:
+        waiting.cancel()
+
+
+def _past(message: Message) -> PastMessage:
+    return PastMessage(message.id, message.role, message.text, message.parts, message.status)
