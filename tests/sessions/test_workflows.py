@@ -1,0 +1,101 @@
+"""Saved workflows and their versions on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import NotFound
+from sessions.db import open_db
+from sessions.workflows import Workflows
+
+ANN, BOB = "ann", "bob"
+
+
+def document(name: str = "greet", prompt: str = "Say hello", description: str = "Greets") -> str:
+    return (
+        'schema_version: "1.0"\n'
+        f"flow: {{name: {name}, description: {description}}}\n"
+        "state: {fields: {text: {type: str}}}\n"
+        f"nodes: [{{id: say, prompt: {prompt}, outputs: [text]}}]\n"
+    )
+
+
+@pytest.fixture
+async def workflows(tmp_path: Path) -> AsyncIterator[Workflows]:
+    db = open_db(tmp_path / "parlance.db", synchronous="NORMAL")
+    yield Workflows(db)
+    db.close()
+
+
+async def test_a_first_draft_takes_its_flows_name_made_unique(workflows: Workflows) -> None:
+    saved = [await workflows.save(ANN, None, document(prompt=f"p{n}"), "first") for n in range(3)]
+    assert saved == [("greet", 1), ("greet-2", 1), ("greet-3", 1)]
+    assert await workflows.save(BOB, None, document(), "his own") == ("greet", 1)
+
+
+async def test_every_change_is_a_version(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document(), "first", "message-1")
+    assert await workflows.save(ANN, "greet", document(prompt="Wave"), "Waves now", "message-2") == (
+        "greet",
+        2,
+    )
+    assert await workflows.save(ANN, "greet", document(prompt="Wave"), "nothing new") == ("greet", 2)
+    newest = await workflows.get(ANN, "greet")
+    assert (newest.version, newest.summary, newest.message_id) == (2, "Waves now", "message-2")
+    assert newest.yaml == document(prompt="Wave")
+    assert (await workflows.get(ANN, "greet", 1)).yaml == document()
+    assert [v.version for v in await workflows.versions(ANN, "greet")] == [2, 1]
+
+
+async def test_to_go_back_is_a_new_version_with_the_old_text(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document(), "first")
+    await workflows.save(ANN, "greet", document(prompt="Wave"), "second")
+    assert await workflows.restore(ANN, "greet", 1) == ("greet", 3)
+    newest = await workflows.get(ANN, "greet")
+    assert newest.yaml == document()
+    assert newest.summary == "Back to version 1"
+    assert len(await workflows.versions(ANN, "greet")) == 3
+
+
+async def test_the_name_stays_when_the_flow_is_renamed(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document(), "first")
+    assert await workflows.save(ANN, "greet", document("other", description="Changed"), "renamed") == (
+        "greet",
+        2,
+    )
+    [only] = await workflows.list(ANN)
+    assert (only.name, only.version, only.description) == ("greet", 2, "Changed")
+
+
+async def test_the_list_has_the_last_changed_first(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document("one"), "")
+    await workflows.save(ANN, None, document("two"), "")
+    await workflows.save(BOB, None, document("three"), "")
+    assert [w.name for w in await workflows.list(ANN)] == ["two", "one"]
+    await workflows.save(ANN, "one", document("one", "changed"), "")
+    assert [w.name for w in await workflows.list(ANN)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("yaml", ["", "flow: 3", "- a", "flow: {name: ''}", "{unclosed"])
+async def test_a_document_without_a_name_is_called_workflow(workflows: Workflows, yaml: str) -> None:
+    assert await workflows.save(ANN, None, yaml, "odd") == ("workflow", 1)
+    assert (await workflows.get(ANN, "workflow")).yaml == yaml
+
+
+async def test_a_foreign_workflow_is_as_if_it_did_not_exist(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document(), "first")
+    for call in (
+        workflows.get(BOB, "greet"),
+        workflows.get(BOB, "greet", 1),
+        workflows.versions(BOB, "greet"),
+        workflows.restore(BOB, "greet", 1),
+        workflows.save(BOB, "greet", document(prompt="stolen"), "theft"),
+        workflows.get(ANN, "greet", 7),
+    ):
+        with pytest.raises(NotFound):
+            await call
+    assert len(await workflows.versions(ANN, "greet")) == 1
+    assert await workflows.list(BOB) == []
