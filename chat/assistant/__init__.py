@@ -1,0 +1,66 @@
+"""The assistant: answers a turn of a conversation with words, drafts, questions and runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from chat.assistant.nearest import Nearest
+from chat.assistant.turn import House, Turn
+from chat.events import Event, Failed
+from chat.gallery import Gallery
+from chat.turns import TurnContext
+from engine.errors import ParlanceError
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.ports import ModelClient
+    from sessions.workflows import Workflows
+    from tools.registry import ToolRegistry
+
+__all__ = ["Assistant"]
+
+
+class Assistant:
+    """Implements `chat.turns.Assistant`. `nearest` finds examples by meaning; a test may hand over its
+    own.
+    """
+
+    def __init__(
+        self,
+        models: ModelClient,
+        tools: ToolRegistry,
+        engine: Engine,
+        workflows: Workflows,
+        gallery: Gallery | None = None,
+        *,
+        nearest: Nearest | None = None,
+    ) -> None:
+        gallery = gallery or Gallery()
+        self._house = House(models, tools, engine, workflows, gallery, nearest or Nearest(gallery))
+
+    async def turn(self, context: TurnContext) -> AsyncIterator[Event]:
+        """The events of one turn; never raises a ParlanceError, and never yields TurnEnded.
+
+        A model's error leaves what has arrived and ends in Failed; then comes what the calls cost.
+        """
+        try:
+            info = await self._house.models.info()
+        except ParlanceError as error:
+            yield Failed(error.code, error.message, error.fix)
+            return
+        turn = Turn(self._house, context, info)
+        try:
+            async for event in _path(turn):
+                yield event
+        except ParlanceError as error:
+            yield Failed(error.code, error.message, error.fix)
+        if cost := turn.cost():
+            yield cost
+
+
+def _path(turn: Turn) -> AsyncIterator[Event]:
+    from chat.assistant.large import large_turn
+    from chat.assistant.small import is_small, small_turn
+
+    return small_turn(turn) if is_small(turn.info) else large_turn(turn)

@@ -1,0 +1,72 @@
+"""Two ways to ask a model what to do next: functions, or one JSON object. Both give text as it comes, then a
+Reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chat.assistant.actions import ACTIONS, reply_schema
+from chat.assistant.drafting import strip_fences
+from chat.assistant.say import FenceStream, SayStream, looks_like_workflow
+from chat.assistant.turn import Turn
+from chat.events import Text
+from engine.ports import Message, ModelReply, ModelRequest, TextDelta, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered. `documents` are workflows it wrote into its words; `message` goes into the
+    dialogue.
+    """
+
+    calls: tuple[ToolCall, ...]
+    documents: tuple[str, ...]
+    message: Message
+
+
+async def ask_by_function(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[Text | Reply]:
+    """Offer the actions as functions."""
+    request = ModelRequest(tuple(messages), tools=tuple(action.spec for action in ACTIONS.values()))
+    fences = FenceStream()
+    async for piece in turn.stream(request):
+        if isinstance(piece, TextDelta):
+            if shown := fences.feed(piece.text):
+                yield Text(shown)
+            continue
+        if shown := fences.close():
+            yield Text(shown)
+        message = Message("assistant", piece.text, tool_calls=piece.tool_calls)
+        yield Reply(piece.tool_calls, () if piece.tool_calls else tuple(fences.documents), message)
+
+
+async def ask_by_json(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[Text | Reply]:
+    """Ask for one object that fits `reply_schema`; `say` is shown while it comes."""
+    request = ModelRequest(tuple(messages), schema=reply_schema())
+    say, fences = SayStream(), FenceStream()
+    async for piece in turn.stream(request):
+        if isinstance(piece, TextDelta):
+            if shown := fences.feed(say.feed(piece.text)):
+                yield Text(shown)
+            continue
+        if shown := fences.close():
+            yield Text(shown)
+        yield _from_json(piece, tuple(fences.documents))
+
+
+def _from_json(piece: ModelReply, documents: tuple[str, ...]) -> Reply:
+    value = piece.value if isinstance(piece.value, Mapping) else {}
+    action: Mapping[str, Any] = value.get("action") or {}
+    message = Message("assistant", piece.text)
+    if action.get("name") in (None, "none"):
+        return Reply((), documents, message)
+    call = ToolCall("action", str(action["name"]), action.get("args") or {})
+    return Reply((call,), (), message)
+
+
+def document_in(text: str) -> str | None:
+    """A workflow document in plain words, None where there is none."""
+    body = strip_fences(text)
+    return body if looks_like_workflow(body) else None

@@ -1,0 +1,190 @@
+"""A draft on its way: mended, checked, sent back with its problems, saved once it is right.
+
+All drafts of a turn go through one `Drafting`, whoever wrote them and in which way, so the bound of three
+rounds and the rule that nothing wrong is saved hold everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chat.assistant.edits import Edit, apply_edits, numbered
+from chat.assistant.prompts import problem_lines, prompt
+from chat.assistant.turn import Outcome, Turn
+from chat.events import DraftChanged, Event, Problems, Step, Text
+from chat.turns import CurrentWorkflow
+from engine.problems import Problem
+
+if TYPE_CHECKING:
+    from engine.check import Checked
+
+MAX_ROUNDS = 3
+MENDED_SILENTLY = frozenset({"unquoted-placeholder"})
+
+
+@dataclass
+class Drafting:
+    """The draft of a turn. `base` is the saved workflow it changes, None while a new one is written."""
+
+    turn: Turn
+    text: str | None = None
+    base: CurrentWorkflow | None = None
+    problems: tuple[Problem, ...] = ()
+    rounds: int = 0
+    _checks: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a draft with problems."""
+        return self.text is not None
+
+    async def write(self, text: str, summary: str) -> AsyncIterator[Event | Outcome]:
+        """Take a whole document: a new workflow, or the mend of one that was new."""
+        base = self.base if self.open else None
+        async for event in self.submit(strip_fences(text), summary, base):
+            yield event
+
+    async def replace(self, text: str, summary: str) -> AsyncIterator[Event | Outcome]:
+        """Take a whole document in place of the current workflow's."""
+        base = self.base if self.open else self.turn.workflow
+        async for event in self.submit(strip_fences(text), summary, base):
+            yield event
+
+    async def edit(self, edits: Sequence[Edit], summary: str) -> AsyncIterator[Event | Outcome]:
+        """Change the open draft, or else the current workflow, by edits."""
+        base = self.base if self.open else self.turn.workflow
+        before = self.text if self.text is not None else base.yaml if base else None
+        if before is None:
+            yield Outcome("There is no workflow to edit yet. Write one with write_workflow.")
+            return
+        text, wrong = apply_edits(before, edits)
+        if wrong:
+            async for event in self._refuse(before, wrong, base):
+                yield event
+            return
+        async for event in self.submit(text, summary, base):
+            yield event
+
+    async def give_up(self) -> AsyncIterator[Event | Outcome]:
+        """Show honestly what is still wrong with the draft."""
+        count = len(self.problems)
+        yield Problems(self.text or "", [p.to_dict() for p in self.problems])
+        yield Text(
+            f"\n\nI could not get this workflow right: {_problems(count)} left, so it is not saved and "
+            "nothing was run. You can mend it in the editor, tell me more about what you want, or try again."
+        )
+        self.text, self.problems = None, ()
+        yield Outcome("The draft still has problems and was dropped.", ends=True)
+
+    async def submit(
+        self, text: str, summary: str, base: CurrentWorkflow | None
+    ) -> AsyncIterator[Event | Outcome]:
+        """Check a document as it stands; save it as a version of `base`, or as a new workflow."""
+        started = time.monotonic()
+        text, checked = await asyncio.to_thread(mend_and_check, text, self.turn)
+        self._checks += 1
+        detail = _detail(checked.errors)
+        yield Step(
+            id=f"{self.turn.context.message_id}-check-{self._checks}",
+            title="Checked the draft",
+            status="ok" if checked.ok else "failed",
+            detail=detail,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        if checked.ok:
+            async for event in self._save(text, summary, base, checked):
+                yield event
+            return
+        async for event in self._send_back(text, checked.errors, base):
+            yield event
+
+    async def _save(
+        self, text: str, summary: str, base: CurrentWorkflow | None, checked: Checked
+    ) -> AsyncIterator[Event | Outcome]:
+        if base is not None and text == base.yaml:
+            yield Outcome("The document is the same as before, so there is nothing to save.")
+            return
+        turn = self.turn
+        name, version = await turn.house.workflows.save(
+            turn.owner, base.name if base else None, text, summary, turn.context.message_id
+        )
+        self.text, self.problems, self.base = None, (), None
+        turn.workflow = CurrentWorkflow(name, version, text)
+        yield DraftChanged(name, version, summary, [p.to_dict() for p in checked.warnings])
+        warned = f" The checker warns: {problem_lines(checked.warnings)}" if checked.warnings else ""
+        yield Outcome(f"Saved as {name}, version {version}.{warned}")
+
+    async def _send_back(
+        self, text: str, problems: tuple[Problem, ...], base: CurrentWorkflow | None
+    ) -> AsyncIterator[Event | Outcome]:
+        stuck = self.open and (text == self.text or _same(problems, self.problems))
+        self.text, self.problems, self.base = text, problems, base
+        if stuck or self.rounds >= MAX_ROUNDS:
+            async for event in self.give_up():
+                yield event
+            return
+        self.rounds += 1
+        yield Outcome(self._request(problem_lines(problems)))
+
+    async def _refuse(
+        self, before: str, wrong: Sequence[str], base: CurrentWorkflow | None
+    ) -> AsyncIterator[Event | Outcome]:
+        """Edits that can't be applied: told to the model like any other problem, and counted as a round."""
+        if self.rounds >= MAX_ROUNDS:
+            if self.open:
+                async for event in self.give_up():
+                    yield event
+                return
+            yield Text("\n\nI could not find the places to change, so the workflow stays as it was.")
+            yield Outcome("The edits could not be applied.", ends=True)
+            return
+        self.rounds += 1
+        known = problem_lines(self.problems) if self.open else ""
+        lines = "\n".join(f"- {line}" for line in wrong)
+        yield Outcome(self._request("\n".join(filter(None, (lines, known))), before))
+
+    def _request(self, lines: str, document: str | None = None) -> str:
+        or_write = "" if self.base else ", or give the whole document again with write_workflow"
+        shown = numbered(document if document is not None else self.text or "")
+        return prompt("problems", problems=lines, document=shown, or_write=or_write)
+
+
+def mend_and_check(text: str, turn: Turn) -> tuple[str, Checked]:
+    """Mend what is certain in a model's YAML, then check it."""
+    from engine.check import apply_patches, check
+
+    checked = check(text, turn.house.tools)
+    certain = [p for p in checked.problems if p.rule in MENDED_SILENTLY and p.patch]
+    if certain:
+        text = apply_patches(text, certain)
+        checked = check(text, turn.house.tools)
+    return text, checked
+
+
+def strip_fences(text: str) -> str:
+    """The document without the code fence and the words that a model may put around it."""
+    fenced = re.search(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", text, re.DOTALL | re.MULTILINE)
+    text = fenced.group(1) if fenced else re.sub(r"\A\s*```[^\n`]*\n", "", text)
+    text = text.strip("\n").rstrip()
+    return text + "\n"
+
+
+def _same(now: Sequence[Problem], before: Sequence[Problem]) -> bool:
+    """The same problems, wherever the lines have moved to."""
+    return {(p.rule, p.path, p.message) for p in now} == {(p.rule, p.path, p.message) for p in before}
+
+
+def _problems(count: int) -> str:
+    return "1 problem is" if count == 1 else f"{count} problems are"
+
+
+def _detail(errors: Sequence[Problem]) -> str:
+    if not errors:
+        return "no problems"
+    rest = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f"line {errors[0].line}: {errors[0].message}{rest}"

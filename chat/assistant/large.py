@@ -1,0 +1,161 @@
+"""A turn with a model that can write a workflow: it is shown the format and the actions, acts, is told how
+that went, and acts again, until nothing is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from chat.assistant.actions import ACTIONS, Acting, action_list, wrong_arguments
+from chat.assistant.asking import Reply, ask_by_function, ask_by_json
+from chat.assistant.drafting import Drafting
+from chat.assistant.edits import numbered
+from chat.assistant.prompts import data, history, prompt
+from chat.assistant.turn import Outcome, Turn
+from chat.events import Event, Question, Text
+from chat.gallery import listing
+from engine.ports import Message, ToolCall
+
+MAX_CALLS = 10
+
+
+async def large_turn(turn: Turn) -> AsyncIterator[Event]:
+    """Answer one message. ParlanceErrors of models, store and engine pass through."""
+    acting = Acting(turn, Drafting(turn))
+    messages = [
+        Message("system", system_prompt(turn)),
+        *history(turn.context.history),
+        Message("user", turn.text),
+    ]
+    ask = ask_by_function if turn.info.function_calling else ask_by_json
+    summaries = _Summaries()
+    for _ in range(MAX_CALLS):
+        reply = None
+        async for piece in ask(turn, messages):
+            if isinstance(piece, Reply):
+                reply = piece
+            else:
+                yield summaries.note(piece)
+        if reply is None or not (reply.calls or reply.documents):
+            break
+        messages.append(reply.message)
+        ended = False
+        async for event in _act(acting, reply, messages):
+            if isinstance(event, Outcome):
+                ended = event.ends
+            else:
+                yield summaries.note(event)
+        if ended:
+            break
+    if acting.drafting.open:
+        async for event in acting.drafting.give_up():
+            if not isinstance(event, Outcome):
+                yield event
+    elif text := summaries.left():
+        yield text
+
+
+async def _act(acting: Acting, reply: Reply, messages: list[Message]) -> AsyncIterator[Event | Outcome]:
+    """Do all that the reply asks for, in order; the rest is left out once an action ends the turn."""
+    ended = False
+    results: list[Outcome] = []
+    for document in reply.documents:
+        async for event in _one(acting.drafting.replace(document, "Drafted"), results):
+            yield event
+        ended = ended or results[-1].ends or not acting.drafting.open
+    for number, call in enumerate(reply.calls):
+        if ended:
+            results.append(Outcome("Left out: the turn had ended."))
+        else:
+            async for event in _one(_call(acting, call), results):
+                yield event
+            # What follows in the same reply was asked for too: a draft that is saved does not end the
+            # turn
+            # then.
+            more = number + 1 < len(reply.calls) and results[-1].text.startswith("Saved as")
+            ended = results[-1].ends and not more
+        messages.append(_told(acting.turn, call, results[-1]))
+    if reply.documents and not reply.calls:
+        messages.append(Message("user", results[-1].text))
+    yield Outcome("", ends=ended)
+
+
+async def _one(events: AsyncIterator[Event | Outcome], results: list[Outcome]) -> AsyncIterator[Event]:
+    outcome = Outcome("Done.")
+    async for event in events:
+        if isinstance(event, Outcome):
+            outcome = event
+        else:
+            yield event
+    results.append(outcome)
+
+
+async def _call(acting: Acting, call: ToolCall) -> AsyncIterator[Event | Outcome]:
+    action = ACTIONS.get(call.name)
+    if action is None:
+        yield Outcome(f"There is no action {call.name}. There are: {', '.join(ACTIONS)}.")
+    elif wrong := wrong_arguments(action, call.arguments):
+        yield Outcome(wrong)
+    else:
+        async for event in action.handler(acting, call.arguments):
+            yield event
+
+
+def _told(turn: Turn, call: ToolCall, outcome: Outcome) -> Message:
+    """How an action went, in the shape in which it was asked for."""
+    if turn.info.function_calling:
+        return Message("tool", outcome.text, tool_call_id=call.id)
+    return Message("user", f"Result of {call.name}: {outcome.text}")
+
+
+class _Summaries:
+    """Says a draft's summary in words when the model itself said nothing in the whole turn."""
+
+    def __init__(self) -> None:
+        self._said = False
+        self._summary = ""
+
+    def note(self, event: Event) -> Event:
+        self._said = self._said or isinstance(event, Text | Question)
+        if event.kind == "draft":
+            self._summary = getattr(event, "summary", "")
+        return event
+
+    def left(self) -> Text | None:
+        return Text(self._summary) if self._summary and not self._said else None
+
+
+def system_prompt(turn: Turn) -> str:
+    """The prompt with all its generated parts."""
+    from engine.describe import describe_format
+
+    act = (
+        prompt("act_by_function") if turn.info.function_calling else prompt("act_by_json", list=action_list())
+    )
+    return prompt(
+        "assistant",
+        actions=act.strip(),
+        format=describe_format(detail="short"),
+        tools=tool_list(turn),
+        examples=listing(list(turn.house.gallery)),
+        saved=_saved(turn),
+    )
+
+
+def tool_list(turn: Turn) -> str:
+    """One line per registered tool: arguments, purpose, what comes back."""
+    lines = []
+    for name in turn.house.tools.names():
+        tool = turn.house.tools.get(name)
+        required = tool.parameters.get("required", ())
+        names = [n if n in required else f"{n}?" for n in tool.parameters.get("properties", {})]
+        lines.append(f"- {name}({', '.join(names)}): {tool.description} Gives back: {tool.returns}")
+    return "\n".join(lines)
+
+
+def _saved(turn: Turn) -> str:
+    if turn.workflow is None:
+        return "There is none yet."
+    name, version = turn.workflow.name, turn.workflow.version
+    shown = data(name, numbered(turn.workflow.yaml))
+    return f"{name}, version {version}. The line numbers are not part of it.\n{shown}"

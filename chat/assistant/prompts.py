@@ -1,0 +1,100 @@
+"""Prompts: the files of `configs/prompts/`, filled with generated parts. What comes from data is marked as
+data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from chat.turns import PastMessage
+from engine.ports import Message
+from engine.problems import Problem
+
+PROMPTS = Path(__file__).resolve().parent.parent.parent / "configs" / "prompts"
+HISTORY_CHARS = 16_000
+MESSAGE_CHARS = 6_000
+
+
+@cache
+def _template(name: str) -> Template:
+    text = (PROMPTS / f"{name}.md").read_text(encoding="utf-8")
+    return Template(re.sub(r"\A<!--.*?-->\n", "", text, flags=re.DOTALL))
+
+
+def prompt(name: str, **parts: str) -> str:
+    """The prompt file `name`.md with its `$places` filled. KeyError for a place without a part."""
+    return _template(name).substitute(parts).rstrip() + "\n"
+
+
+def data(name: str, text: str) -> str:
+    """Text that is material and never an instruction; it can't close its own mark."""
+    safe = re.sub(r"<(/?)data\b", r"<\1 data", text, flags=re.IGNORECASE)
+    return f'<data name="{name}">\n{safe}\n</data>'
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text, or its beginning and end with what was left out said in between."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 3 // 4], text[-limit // 4 :]
+    return f"{head}\n[… {len(text) - len(head) - len(tail)} characters left out …]\n{tail}"
+
+
+def problem_lines(problems: Iterable[Problem]) -> str:
+    return "\n".join(f"- line {p.line}, {p.rule}: {p.message}" for p in problems)
+
+
+def history(messages: Sequence[PastMessage]) -> list[Message]:
+    """The last messages as a model is shown them, oldest first, within a bound of characters."""
+    found: list[Message] = []
+    left = HISTORY_CHARS
+    for message in reversed(messages):
+        text = shorten(_past(message), MESSAGE_CHARS)
+        left -= len(text)
+        if left < 0:
+            break
+        if text:
+            found.append(Message(message.role, text))
+    return found[::-1]
+
+
+def _past(message: PastMessage) -> str:
+    """A past message with what happened in it in brackets."""
+    if not message.parts:
+        return message.text
+    lines = [line for part in message.parts if (line := _part(part))]
+    if message.status in ("failed", "stopped", "interrupted"):
+        lines.append(f"[this answer was {message.status}]")
+    return "\n".join(lines)
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    kind = part.get("kind")
+    if kind == "text":
+        return str(part["text"]).strip()
+    if kind == "draft":
+        return f"[saved the workflow {part['workflow']}, version {part['version']}: {part['summary']}]"
+    if kind == "problems":
+        found = "; ".join(f"line {p['line']}: {p['message']}" for p in part["problems"])
+        return f"[a draft was not saved, it has problems: {found}]"
+    if kind == "question":
+        options = ", ".join(option["label"] for option in part.get("options", ()))
+        asked = (
+            f"\n{data('asked_about', json.dumps(part['about'], ensure_ascii=False))}"
+            if part.get("about")
+            else ""
+        )
+        return f"[asked: {part['text']}{f' Options: {options}' if options else ''}]{asked}"
+    if kind == "run_started":
+        return f"[started run {part['run_id']} of {part['workflow']}]"
+    if kind == "run_ended":
+        return f"[run {part['run_id']} ended: {part['status']}]"
+    if kind == "error":
+        return f"[error: {part['message']}]"
+    return ""

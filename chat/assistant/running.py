@@ -1,0 +1,83 @@
+"""Running a workflow from a conversation: inputs read, missing ones asked for, the run followed, the result
+told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chat.assistant.inputs import ask_for, missing, read_inputs
+from chat.assistant.prompts import problem_lines
+from chat.assistant.render import run_result
+from chat.assistant.turn import Outcome, Turn
+from chat.events import Event, Problems, RunStarted, Text
+from chat.turns import CurrentWorkflow
+
+if TYPE_CHECKING:
+    from engine.workflow import Workflow
+
+
+async def find_workflow(turn: Turn, name: str | None) -> CurrentWorkflow | None:
+    """The workflow of this name, or the current one. NotFound when there is none of that name."""
+    if not name or (turn.workflow and name == turn.workflow.name):
+        return turn.workflow
+    found = await turn.house.workflows.get(turn.owner, name)
+    return CurrentWorkflow(found.name, found.version, found.yaml)
+
+
+async def run_workflow(
+    turn: Turn, saved: CurrentWorkflow, given: Mapping[str, Any], *, note: str = ""
+) -> AsyncIterator[Event | Outcome]:
+    """Run `saved` with the inputs given, or ask for the first that is missing. Ends the turn either way."""
+    workflow, problem_events = await _checked(turn, saved)
+    for event in problem_events:
+        yield event
+    if workflow is None:
+        yield Outcome(f"{saved.name} has problems and was not run.", ends=True)
+        return
+    read = read_inputs(workflow, given)
+    if unknown := [name for name in read.wrong if name not in workflow.inputs]:
+        yield Outcome("Not run: " + "; ".join(read.wrong[name] for name in unknown) + ".")
+        return
+    notes = "".join(f"`{name}` can't be used: {why}. " for name, why in read.wrong.items())
+    required = [name for name in read.wrong if workflow.fields[name].required]
+    if missing(workflow, read.values):
+        yield ask_for(saved, workflow, read.values, turn.house.gallery, note + notes)
+        yield Outcome("The person was asked for a missing input.", ends=True)
+        return
+    if read.wrong and not required:
+        yield Outcome(f"Not run. {notes}")
+        return
+    async for event in _start(turn, saved, workflow, read.values):
+        yield event
+
+
+async def _checked(turn: Turn, saved: CurrentWorkflow) -> tuple[Workflow | None, list[Event]]:
+    from engine.check import check
+
+    checked = await asyncio.to_thread(check, saved.yaml, turn.house.tools)
+    if checked.workflow is not None:
+        return checked.workflow, []
+    return None, [
+        Problems(saved.yaml, [p.to_dict() for p in checked.errors]),
+        Text(f"{saved.name} can't be run as it stands:\n{problem_lines(checked.errors)}"),
+    ]
+
+
+async def _start(
+    turn: Turn, saved: CurrentWorkflow, workflow: Workflow, values: Mapping[str, Any]
+) -> AsyncIterator[Event | Outcome]:
+    engine = turn.house.engine
+    run_id = await engine.start(
+        workflow,
+        values,
+        owner=turn.owner,
+        conversation_id=turn.context.conversation_id,
+        message_id=turn.context.message_id,
+    )
+    yield RunStarted(run_id, saved.name, dict(values))
+    run = await engine.wait(run_id)
+    yield Text(run_result(run))
+    yield Outcome(f"The run ended: {run['status']}.", ends=True)

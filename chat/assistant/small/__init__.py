@@ -1,0 +1,54 @@
+"""A turn with a model that is too small to write a workflow: code decides, embeddings find, the model fills
+slots.
+
+The order: what the last message asked for, then plain commands, then the nearest example or intent. What must
+be remembered between two turns rides on the question that is open, so a restart loses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from chat.assistant.small import building, commands, talking
+from chat.assistant.turn import Outcome, Turn
+from chat.events import Event
+from engine.ports import ModelInfo
+
+LARGEST_SMALL = (
+    2e9  # parameters; up to 1.5e9 wrote 7 of 10 wirings right at best, and 10 of 10 lists of steps
+)
+_SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)([bm])(?![a-z])", re.IGNORECASE)
+
+
+def is_small(info: ModelInfo) -> bool:
+    """Whether a model can't be trusted with the wiring: the demo model, or one whose name tells a small
+    size.
+    """
+    if info.demo:
+        return True
+    size = _SIZE.search(info.name.rpartition("/")[2])
+    if size is None:
+        return False
+    return float(size.group(1)) * (1e9 if size.group(2).lower() == "b" else 1e6) <= LARGEST_SMALL
+
+
+async def small_turn(turn: Turn) -> AsyncIterator[Event]:
+    """Answer one message. ParlanceErrors of models, store and engine pass through."""
+    async for event in _answer(turn):
+        if not isinstance(event, Outcome):
+            yield event
+
+
+def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:
+    about = turn.pending()
+    if about and commands.is_exit(turn.text):
+        return talking.let_go()
+    if about.get("kind") == "input":
+        return building.take_input(turn, about)
+    if about.get("kind") == "steps" and not commands.read(turn.text):
+        return building.take_steps(turn, about)
+    command = commands.read(turn.text, offered=about.get("examples", ()))
+    if command:
+        return building.obey(turn, command, about)
+    return building.understand(turn)

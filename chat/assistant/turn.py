@@ -1,0 +1,114 @@
+"""What is kept while a turn runs: who asks, which workflow it is about, what the models cost, what has been
+seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chat.events import Cost, Event, Question
+from chat.turns import CurrentWorkflow, TurnContext
+from engine.ports import ModelReply, ModelRequest, TextDelta, collect_tokens
+
+if TYPE_CHECKING:
+    from chat.assistant.nearest import Nearest
+    from chat.gallery import Gallery
+    from engine.engine import Engine
+    from engine.ports import ModelClient, ModelInfo
+    from sessions.workflows import Workflows
+    from tools.registry import ToolRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the assistant works with."""
+
+    models: ModelClient
+    tools: ToolRegistry
+    engine: Engine
+    workflows: Workflows
+    gallery: Gallery
+    nearest: Nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an action went: `text` is told to the model, `ends` says that the turn is over."""
+
+    text: str
+    ends: bool = False
+
+
+@dataclass
+class Turn:
+    """One turn while it runs. `workflow` follows what is saved in it; `replies` are all model replies so
+    far.
+    """
+
+    house: House
+    context: TurnContext
+    info: ModelInfo
+    workflow: CurrentWorkflow | None = None
+    replies: list[ModelReply] = field(default_factory=list)
+    failed_calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.workflow = self.workflow or self.context.workflow
+
+    @property
+    def owner(self) -> str:
+        return self.context.owner
+
+    @property
+    def text(self) -> str:
+        return self.context.text
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
+        """Call the model and keep count. The reply comes last."""
+        self.failed_calls += 1
+        async for piece in self.house.models.stream(request):
+            if isinstance(piece, ModelReply):
+                self.failed_calls -= 1
+                self.replies.append(piece)
+            yield piece
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """The stream collected."""
+        async for piece in self.stream(request):
+            if isinstance(piece, ModelReply):
+                return piece
+        raise AssertionError("a model's stream ended without a reply")
+
+    def cost(self) -> Cost | None:
+        """What the calls of this turn used; None when there was none. A call that broke off makes it
+        unknown.
+        """
+        if not self.replies and not self.failed_calls:
+            return None
+        replies = self.replies if not self.failed_calls else []
+        costs = [reply.cost_usd for reply in replies]
+        known = [cost for cost in costs if cost is not None]
+        return Cost(
+            model=self.replies[-1].model if self.replies else self.info.name,
+            prompt_tokens=collect_tokens([reply.prompt_tokens for reply in replies]),
+            completion_tokens=collect_tokens([reply.completion_tokens for reply in replies]),
+            cost_usd=sum(known) if known and len(known) == len(costs) else None,
+        )
+
+    def pending(self) -> Mapping[str, Any]:
+        """What the assistant's last message asked about; empty when nothing is open."""
+        last = self.context.history[-1] if self.context.history else None
+        if last is None or last.role != "assistant":
+            return {}
+        for part in reversed(last.parts):
+            if part.get("kind") == Question.kind:
+                about = part.get("about")
+                return about if isinstance(about, Mapping) else {}
+            if part.get("kind") == "run_started":
+                return {}
+        return {}
+
+
+Events = AsyncIterator[Event | Outcome]
