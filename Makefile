@@ -11,23 +11,29 @@ unexport PYTHONDONTWRITEBYTECODE
 run: .venv/.ok
 	@$(PY) app.py serve
 
-test: .venv/.ok
+test: .venv/.dev
 	@$(PY) -m pytest
 
-check: .venv/.ok
+check: .venv/.dev
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -m "not slow"
 
-bench: .venv/.ok
+bench: .venv/.dev
 	@$(PY) -m benchmarks
 
-soak: .venv/.ok
+soak: .venv/.dev
 	@PARLANCE_SOAK=1 $(PY) -m pytest
 
+# What runs, without the tools of those who change it; --inexact leaves those where they are.
 .venv/.ok: pyproject.toml uv.lock $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --frozen --no-dev --inexact --compile-bytecode
+	@$(PY) -m compileall -q app.py chat configs engine sessions tools
+	@touch $@
+
+.venv/.dev: .venv/.ok
 	@$(UV) sync --frozen --compile-bytecode
 	@touch $@
 
