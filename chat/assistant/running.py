@@ -32,8 +32,8 @@ async def run_workflow(
 ) -> AsyncIterator[Event | Outcome]:
     """Run `saved` with the inputs given, or ask for the first that is missing. Ends the turn either way."""
     workflow, problem_events = await _checked(turn, saved)
-    for event in problem_events:
-        yield event
+    for problem_event in problem_events:
+        yield problem_event
     if workflow is None:
         yield Outcome(f"{saved.name} has problems and was not run.", ends=True)
         return

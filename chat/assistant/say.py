@@ -134,13 +134,7 @@ class FenceStream:
         """What is left when the stream has ended."""
         out = self._whole(self._line, end="") if self._line else ""
         held, self._held, self._line = self._held, None, ""
-        if held is None:
-            return out
-        body = "\n".join(held[1:] if self._fenced else held)
-        if looks_like_workflow(body):
-            self.documents.append(body + "\n")
-            return out
-        return out + "\n".join(held)
+        return out if held is None else out + self._release(held, held[1:] if self._fenced else held)
 
     def _begun(self) -> str:
         """The part of an unfinished line that can't be the start of something to hold back."""
@@ -153,21 +147,25 @@ class FenceStream:
         if self._held is not None:
             return self._inside(line, end)
         if not self._shown and (_FENCE.match(line) or _BARE.match(line)):
-            self._held, self._fenced = [line], bool(_FENCE.match(line))
+            self._held, self._fenced = [line + end], bool(_FENCE.match(line))
             return ""
         return line[self._shown :] + end
 
     def _inside(self, line: str, end: str) -> str:
         held = self._held or []
-        held.append(line)
+        held.append(line + end)
         if not (self._fenced and _FENCE.match(line)):
             return ""
         self._held = None
-        body = "\n".join(held[1:-1])
-        if looks_like_workflow(body):
-            self.documents.append(body + "\n")
-            return ""
-        return "\n".join(held) + end
+        return self._release(held, held[1:-1])
+
+    def _release(self, held: list[str], body: list[str]) -> str:
+        """What was held back: nothing to show when it is a workflow, all of it otherwise."""
+        text = "".join(body)
+        if not looks_like_workflow(text):
+            return "".join(held)
+        self.documents.append(text if text.endswith("\n") else f"{text}\n")
+        return ""
 
 
 def _may_open(line: str) -> bool:

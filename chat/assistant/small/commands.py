@@ -19,14 +19,16 @@ class Command:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-_POLITE = re.compile(r"^(?:(?:please|ok(?:ay)?|yes|now|then|and|so|just|well)[\s,!.]+)+", re.IGNORECASE)
+_POLITE = re.compile(
+    r"^(?:(?:please|ok(?:ay)?|yes|now|then|and|so|just|well|(?:can|could|would) you)[\s,!.]+)+", re.IGNORECASE
+)
 _EXIT = re.compile(
     r"(?:cancel|stop|never ?mind|forget it|no|no,? thanks?|no,? thank you|quit|exit|leave it|abort)[\s.!]*",
     re.IGNORECASE,
 )
 _RUN = re.compile(
     r"(?:run|start|execute|launch|try)"
-    r"(?:\s+(?:it|this|that|the workflow|my workflow))?(?:\s+(?:now|again|please|once more|out))*"
+    r"(?:\s+(?:it|this|that|the workflow|my workflow))?(?:\s+(?:now|again|please|once more|out|for me))*"
     r"(?:\s*[:.!]\s*|\s+(?:with|for|on|using)\s+|\s*$)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -58,7 +60,10 @@ _CHANGE = re.compile(
     r"|(?P<in>in \w+ (?:please|instead).*)",
     re.IGNORECASE | re.DOTALL,
 )
-_PAIR = re.compile(r"([a-z_][a-z0-9_]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,;\n]+)", re.IGNORECASE)
+_PAIR = re.compile(
+    r"([a-z_][a-z0-9_]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,;\n]+?(?=\s+and\s+\w+\s*=|\s*(?:[,;\n]|$)))",
+    re.IGNORECASE,
+)
 
 
 def is_exit(text: str) -> bool:

@@ -85,10 +85,11 @@ def _stems(text: str) -> set[str]:
 
 
 async def _ask_model(turn: Turn, fields: Sequence[Field], request: str) -> dict[str, Any]:
+    names = [f.name for f in fields]
     schema = {
         "type": "object",
-        "properties": {f.name: {"type": "string", "maxLength": LONGEST_VALUE} for f in fields},
-        "required": [f.name for f in fields],
+        "properties": {name: {"type": "string", "maxLength": LONGEST_VALUE} for name in names},
+        "required": names,
         "additionalProperties": False,
     }
     lines = "\n".join(f"{f.name}: {f.description}" for f in fields)
@@ -99,11 +100,7 @@ async def _ask_model(turn: Turn, fields: Sequence[Field], request: str) -> dict[
     except ModelBadReply:
         return {}
     value = reply.value if isinstance(reply.value, Mapping) else {}
-    return {
-        name: said
-        for name in schema["properties"]
-        if (said := _stands_in(str(value.get(name) or ""), request))
-    }
+    return {name: said for name in names if (said := _stands_in(str(value.get(name) or ""), request))}
 
 
 def _stands_in(value: str, request: str) -> str:
@@ -122,8 +119,8 @@ def set_defaults(document: Document, values: Mapping[str, Any]) -> str:
         if document.has(path):
             start, end = document.span(path)
             places.append((document.offset(start), document.offset(end), _scalar(value)))
-    for start, end, new in sorted(places, reverse=True):
-        text = text[:start] + new + text[end:]
+    for first, last, new in sorted(places, reverse=True):
+        text = text[:first] + new + text[last:]
     return text
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 MOST_STEPS = 12
 LONGEST_STEP = 300
 _FILLER = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "a an and are as at be by for from i in into is it its me my of on or our please than that the "
-        "their them then there this those to up us we with you your"
-    ).split(" ")
+        "their them then there this those to up us we with you your",
+    )
 )
 _RESERVED = frozenset({"start", "end", "fail", "continue", "text", "state", "secret"})
 

@@ -37,8 +37,8 @@ def _who(turn: Turn) -> str:
     if turn.info.demo:
         return (
             "I am only the small demo model that comes with the program. I build workflows from examples, "
-            "or from steps that you list. With a better model (paste a key on the page, or start Ollama) I write any "
-            "workflow you describe."
+            "or from steps that you list. With a better model (paste a key on the page, or start Ollama) I "
+            "write any workflow you describe."
         )
     return (
         f"The model that answers ({turn.info.name}) is a small one, so I build workflows from examples and "
