@@ -129,9 +129,9 @@ class RunRecord:
     """A run as it is stored. Times are seconds since the epoch; `epoch` counts the claims and only grows.
 
     `shape` is what it takes to show a run without its document: `fields` (name to default and reduce),
-    `inputs`, `outputs`. `process` is the owner while it runs. `starts` are the visits that START set off, `end_event` the id
-    of run_ended, `order` the rows in the order in which their writes count, None for the order of `seq`.
-    `active` is how many seconds of activity earlier owners had.
+    `inputs`, `outputs`. `process` is the owner while it runs. `starts` are the visits that START set off,
+    `end_event` the id of run_ended, `order` the rows in the order in which their writes count, None for the
+    order of `seq`. `active` is how many seconds of activity earlier owners had.
     """
 
     id: str
@@ -165,9 +165,10 @@ class NodeRow:
     """One ended attempt of one visit to a node: checkpoint and trace at once.
 
     `iteration` is the visit, `attempt` the try within it, both from 1. `writes` is the change of the state,
-    `fired` the edges (by index and target) it set off; both empty unless status is ok. `path` is the node's id, and for
-    nested work something like `sub/node[3]`. `seq` counts the run's rows from 1; `event` is the id of its
-    node_ended, and the ids after it belong to `starts`, the visits (or the further attempt) that follow.
+    `fired` the edges (by index and target) it set off; both empty unless status is ok. `path` is the node's
+    id, and for nested work something like `sub/node[3]`. `seq` counts the run's rows from 1; `event` is the
+    id of its node_ended, and the ids after it belong to `starts`, the visits (or the further attempt) that
+    follow.
     """
 
     run_id: str

@@ -1,7 +1,8 @@
-"""The one way to a database: opens it, brings its schema up to date, reads on threads, writes through one writer.
+"""The one way to a database: opens it, brings its schema up to date, reads on threads, writes through one
+writer.
 
-SQLite in WAL mode: several processes may use the same file. `synchronous` is FULL for people's data; NORMAL may lose
-the last moments when the power fails, never the database.
+SQLite in WAL mode: several processes may use the same file. `synchronous` is FULL for people's data; NORMAL
+may lose the last moments when the power fails, never the database.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from sessions.writer import BUSY_SECONDS, Writer
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
 
-# A commit writes whole pages to the log. Rows of a few hundred bytes to a few kB, one commit each, cost 1.6 times
-# their size with pages of 512 bytes and 6 times with the usual 4096, at the same speed.
+# A commit writes whole pages to the log. Rows of a few hundred bytes to a few kB, one commit each, cost 1.6
+# times their size with pages of 512 bytes and 6 times with the usual 4096, at the same speed.
 PAGE_SIZE = 512
 
 
 class Database:
     """A database that is open. Made by `open_db`.
 
-    `await read(job)` and `await fetch(sql, …)` run on a thread of their own; `await write(job)` runs the job with
-    everything else that waits in one transaction. `connection` is for code without a loop: reading, at
-    any time; writing only by `write_now`.
+    `await read(job)` and `await fetch(sql, …)` run on a thread of their own; `await write(job)` runs the
+    job with everything else that waits in one transaction. `connection` is for code without a loop:
+    reading, at any time; writing only by `write_now`.
     """
 
     def __init__(self, path: Path, synchronous: Synchronous) -> None:

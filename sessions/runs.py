@@ -19,16 +19,39 @@ from sessions.db import Database
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SEQ_BITS = 20
 
-_RUN = (
-    "r.id, r.workflow, r.inputs, r.status, r.created_at, r.owner, r.conversation_id, r.message_id, r.force_model, r.epoch, "
-    "r.ended_at, r.error, r.cancel_requested, r.digest, r.process, r.starts, r.end_event, r.row_order, r.active, "
-    "r.prompt_tokens, r.completion_tokens, r.cost_usd"
-)
-_INSERT_ROW = (
-    "INSERT INTO node_rows (key, path, node, kind, iteration, attempt, status, started_at, ended_at, writes, fired, "
-    "starts, event, model, prompt_tokens, completion_tokens, cost_usd, error) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_RUN = """
+    r.id, r.workflow, r.inputs, r.status, r.created_at, r.owner, r.conversation_id, r.message_id,
+    r.force_model, r.epoch, r.ended_at, r.error, r.cancel_requested, r.digest, r.process, r.starts, r.end_event, r.row_order,
+    r.active, r.prompt_tokens, r.completion_tokens, r.cost_usd"""
+_GET = f"SELECT {_RUN}, d.yaml, d.shape FROM runs r JOIN run_documents d USING (digest) WHERE r.id = ?"  # noqa: S608
+_FIND = f"SELECT {_RUN}, '' AS yaml, '{{}}' AS shape FROM runs r"  # noqa: S608
+_ROWS = """
+    SELECT n.* FROM runs r JOIN node_rows n ON n.key > (r.no << 20) + ? AND n.key < (r.no + 1) << 20
+    WHERE r.id = ? ORDER BY n.key"""
+_UNFINISHED = """
+    SELECT r.id AS run_id, r.epoch, r.process, p.id, p.place, p.pid, p.born, p.beat_at
+    FROM runs r LEFT JOIN processes p ON p.id = r.process WHERE r.status = 'running' ORDER BY r.no"""
+_BEAT = """
+    INSERT INTO processes (id, place, pid, born, beat_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET place = excluded.place, pid = excluded.pid, born = excluded.born,
+    beat_at = excluded.beat_at"""
+_INSERT_RUN = """
+    INSERT INTO runs (id, workflow, digest, owner, conversation_id, message_id, force_model, inputs, starts,
+    status, created_at, claimed_at, epoch, process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT_ROW = """
+    INSERT INTO node_rows (key, path, node, kind, iteration, attempt, status, started_at, ended_at, writes,
+    fired, starts, event, model, prompt_tokens, completion_tokens, cost_usd, error)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_END_RUN = """
+    UPDATE runs SET status = ?, ended_at = ?, error = ?, end_event = ?, row_order = ?, prompt_tokens = ?,
+    completion_tokens = ?, cost_usd = ? WHERE no = ?"""
+_LAST_SEEN = """
+    SELECT max(r.claimed_at, coalesce(max(n.ended_at), 0),
+               coalesce((SELECT beat_at FROM processes p WHERE p.id = r.process), 0))
+    FROM runs r LEFT JOIN node_rows n ON n.key > r.no << 20 AND n.key < (r.no + 1) << 20 WHERE r.id = ?"""
+_CLAIM = """
+    UPDATE runs SET epoch = epoch + 1, process = ?, active = active + max(0, ? - claimed_at), claimed_at = ?
+    WHERE id = ? AND epoch = ? AND status = 'running'"""
 
 
 class SqliteRunStore:
@@ -46,20 +69,13 @@ class SqliteRunStore:
         return self._db.write(lambda connection: _append(connection, run_id, epoch, rows, end))
 
     async def get(self, run_id: str) -> RunRecord:
-        found = await self._db.fetch(
-            f"SELECT {_RUN}, d.yaml, d.shape FROM runs r JOIN run_documents d USING (digest) WHERE r.id = ?",
-            (run_id,),
-        )
+        found = await self._db.fetch(_GET, (run_id,))
         if not found:
             raise NotFound(f"There is no run {run_id}.", "List the runs to see their ids.")
         return _record(found[0])
 
     async def rows(self, run_id: str, after_seq: int = 0) -> list[NodeRow]:
-        found = await self._db.fetch(
-            "SELECT n.* FROM runs r JOIN node_rows n ON n.key > (r.no << 20) + ? AND n.key < (r.no + 1) << 20 "
-            "WHERE r.id = ? ORDER BY n.key",
-            (after_seq, run_id),
-        )
+        found = await self._db.fetch(_ROWS, (after_seq, run_id))
         return [_row(run_id, row) for row in found]
 
     async def find(
@@ -73,17 +89,16 @@ class SqliteRunStore:
         limit: int = 50,
     ) -> list[RunRecord]:
         wanted = {
-            "owner =": owner,
-            "workflow =": workflow,
-            "conversation_id =": conversation_id,
-            "status =": status,
-            "created_at <": before,
+            "r.owner = ?": owner,
+            "r.workflow = ?": workflow,
+            "r.conversation_id = ?": conversation_id,
+            "r.status = ?": status,
+            "r.created_at < ?": before,
         }
-        given = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(f"r.{column} ?" for column in given) or "1"
+        given = {test: value for test, value in wanted.items() if value is not None}
+        where = " AND ".join(given) or "1"
         found = await self._db.fetch(
-            f"SELECT {_RUN}, '' AS yaml, '{{}}' AS shape FROM runs r WHERE {where} ORDER BY r.created_at DESC, r.no DESC LIMIT ?",
-            (*given.values(), limit),
+            f"{_FIND} WHERE {where} ORDER BY r.created_at DESC, r.no DESC LIMIT ?", (*given.values(), limit)
         )
         return [_record(row) for row in found]
 
@@ -99,21 +114,13 @@ class SqliteRunStore:
         return [row["id"] for row in found]
 
     async def beat(self, process: Process) -> None:
-        await self._db.execute(
-            "INSERT INTO processes (id, place, pid, born, beat_at) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET place = excluded.place, pid = excluded.pid, born = excluded.born, "
-            "beat_at = excluded.beat_at",
-            (process.id, process.place, process.pid, process.born, process.beat_at),
-        )
+        await self._db.execute(_BEAT, (process.id, process.place, process.pid, process.born, process.beat_at))
 
     async def leave(self, process_id: str) -> None:
         await self._db.execute("DELETE FROM processes WHERE id = ?", (process_id,))
 
     async def unfinished(self) -> list[tuple[str, int, str | None, Process | None]]:
-        found = await self._db.fetch(
-            "SELECT r.id AS run_id, r.epoch, r.process, p.id, p.place, p.pid, p.born, p.beat_at FROM runs r "
-            "LEFT JOIN processes p ON p.id = r.process WHERE r.status = 'running' ORDER BY r.no"
-        )
+        found = await self._db.fetch(_UNFINISHED)
         return [(row["run_id"], row["epoch"], row["process"], _process(row)) for row in found]
 
     async def claim(self, run_id: str, epoch: int, process_id: str) -> RunRecord | None:
@@ -129,14 +136,10 @@ def _create(connection: sqlite3.Connection, run: RunRecord) -> None:
         "INSERT OR IGNORE INTO run_documents (digest, yaml, shape) VALUES (?, ?, ?)",
         (run.digest, run.yaml, _dumps(run.shape)),
     )
-    connection.execute(
-        "INSERT INTO runs (id, workflow, digest, owner, conversation_id, message_id, force_model, inputs, starts, status, "
-        "created_at, claimed_at, epoch, process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            run.id, run.workflow, run.digest, run.owner, run.conversation_id, run.message_id, run.force_model,
-            _dumps(run.inputs), _dumps(run.starts), run.status, run.created_at, run.created_at, run.epoch, run.process,
-        ),
-    )  # fmt: skip
+    who = (run.id, run.workflow, run.digest, run.owner, run.conversation_id, run.message_id, run.force_model)
+    what = (_dumps(run.inputs), _dumps(run.starts), run.status)
+    when = (run.created_at, run.created_at, run.epoch, run.process)
+    connection.execute(_INSERT_RUN, (*who, *what, *when))
 
 
 def _append(
@@ -149,39 +152,41 @@ def _append(
     for row in rows:
         connection.execute(_INSERT_ROW, _values(first + row.seq, row))
     if end is not None:
-        connection.execute(
-            "UPDATE runs SET status = ?, ended_at = ?, error = ?, end_event = ?, row_order = ?, prompt_tokens = ?, "
-            "completion_tokens = ?, cost_usd = ? WHERE no = ?",
-            (
-                end.status, end.ended_at, end.error, end.event, _dumps(end.order) if end.order else None,
-                end.prompt_tokens, end.completion_tokens, end.cost_usd, run["no"],
-            ),
-        )  # fmt: skip
+        order = _dumps(end.order) if end.order else None
+        sums = (end.prompt_tokens, end.completion_tokens, end.cost_usd)
+        how = (end.status, end.ended_at, end.error, end.event, order)
+        connection.execute(_END_RUN, (*how, *sums, run["no"]))
 
 
 def _values(key: int, row: NodeRow) -> tuple[Any, ...]:
     """What stands in a column; what is empty is null, which takes no room."""
     return (
-        key, None if row.path == row.node else row.path, row.node, row.kind, row.iteration, row.attempt, row.status,
-        row.started_at, row.ended_at, _dumps(row.writes) if row.writes else None,
-        _dumps(row.fired) if row.fired else None, _dumps(row.starts) if row.starts else None, row.event,
-        row.model, row.prompt_tokens, row.completion_tokens, row.cost_usd, row.error,
-    )  # fmt: skip
+        key,
+        None if row.path == row.node else row.path,
+        row.node,
+        row.kind,
+        row.iteration,
+        row.attempt,
+        row.status,
+        row.started_at,
+        row.ended_at,
+        _dumps(row.writes) if row.writes else None,
+        _dumps(row.fired) if row.fired else None,
+        _dumps(row.starts) if row.starts else None,
+        row.event,
+        row.model,
+        row.prompt_tokens,
+        row.completion_tokens,
+        row.cost_usd,
+        row.error,
+    )
 
 
 def _claim(connection: sqlite3.Connection, run_id: str, epoch: int, process_id: str) -> bool:
     """Take the run over; the activity of the owner before ends with its last row or sign of life."""
-    seen = connection.execute(
-        "SELECT max(r.claimed_at, coalesce(max(n.ended_at), 0), coalesce((SELECT beat_at FROM processes p "
-        "WHERE p.id = r.process), 0)) FROM runs r LEFT JOIN node_rows n "
-        "ON n.key > r.no << 20 AND n.key < (r.no + 1) << 20 WHERE r.id = ?",
-        (run_id,),
-    ).fetchone()[0]
-    changed = connection.execute(
-        "UPDATE runs SET epoch = epoch + 1, process = ?, active = active + max(0, ? - claimed_at), claimed_at = ? "
-        "WHERE id = ? AND epoch = ? AND status = 'running'",
-        (process_id, seen, time.time(), run_id, epoch),
-    ).rowcount
+    seen = connection.execute(_LAST_SEEN, (run_id,)).fetchone()[0]
+    now = time.time()
+    changed = connection.execute(_CLAIM, (process_id, seen, now, run_id, epoch)).rowcount
     return changed == 1
 
 

@@ -1,8 +1,9 @@
 """One writer for a database: everything that waits shares one transaction and one commit.
 
 With synchronous=FULL a commit waits for the disk, so a thread does it. Otherwise a commit costs less than
-handing it to a thread (15 µs against 120 µs), so it is done at the end of the loop's turn, unless another process
-holds the lock: then the thread waits for it. Checkpoints, which reach the disk either way, are the thread's.
+handing it to a thread (15 µs against 120 µs), so it is done at the end of the loop's turn, unless another
+process holds the lock: then the thread waits for it. Checkpoints, which reach the disk either way, are the
+thread's.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class Writer:
         return future
 
     def now(self, job: Job) -> Any:
-        """Run one job at once on the calling thread, for code without a loop; waits for a lock as long as needed."""
+        """Run one job at once on the calling thread, for code without a loop; waits for a lock as long as
+        needed.
+        """
         entry = _Entry(job, None)
         with self._lock:
             _commit(self._connection, [entry])

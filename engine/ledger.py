@@ -1,0 +1,136 @@
+"""The rows of a run while it runs: numbers them and their events, writes them, tells who follows.
+
+What a row says to start is a part of the row: a reader of the store knows of every event that anybody has
+seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.attempts import Outcome
+from engine.control import Fired
+from engine.nodes import Step
+from engine.ports import NodeRow, NodeStatus, RunEnd, RunRecord, RunStatus, RunStore, Started
+from engine.scheduler import Visit
+from engine.view import run_view, totals
+from engine.workflow import Node
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """A visit that has been started, as a row says, and has not ended. `since` is when it was to start."""
+
+    visit: Visit
+    node: Node
+    attempt: int
+    since: float
+    step: Step | None = None
+
+    @property
+    def started(self) -> Started:
+        return (self.node.id, self.node.kind, self.visit.iteration, self.attempt)
+
+
+class Ledger:
+    """All rows of one run. `record` is the run as it is stored."""
+
+    def __init__(self, record: RunRecord, store: RunStore, rows: Sequence[NodeRow] = ()) -> None:
+        self.record = record
+        self.rows = list(rows)
+        self._store = store
+        self._event = 1 + len(record.starts)
+        if self.rows:
+            self._event = self.rows[-1].event + len(self.rows[-1].starts)
+        self._news: asyncio.Event | None = None
+
+    def create(self, process_id: str, starts: tuple[Started, ...]) -> None:
+        """Make the record of a new run complete: who owns it, and what it starts with."""
+        self.record = replace(self.record, process=process_id, starts=starts)
+        self._event = 1 + len(starts)
+
+    def row(
+        self,
+        step: Step,
+        outcome: Outcome,
+        status: NodeStatus,
+        fired: Fired = (),
+        following: Sequence[Open] = (),
+    ) -> NodeRow:
+        """The row of an ended attempt; what follows must be written by `append` in the order of these
+        calls.
+        """
+        usage = step.usage
+        row = NodeRow(
+            run_id=self.record.id,
+            path=step.path,
+            node=step.node.id,
+            kind=step.node.kind,
+            iteration=step.iteration,
+            attempt=step.attempt,
+            status=status,
+            started_at=outcome.started_at,
+            ended_at=outcome.ended_at,
+            writes=outcome.writes,
+            fired=fired,
+            model=usage.model,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=usage.cost_usd,
+            error=str(outcome.error) if outcome.error else None,
+            seq=self.rows[-1].seq + 1 if self.rows else 1,
+            event=self._event + 1,
+            starts=tuple([each.started for each in following]),
+        )
+        self._event += 1 + len(following)
+        self.rows.append(row)
+        return row
+
+    async def append(self, *rows: NodeRow) -> None:
+        """Write; returns when the rows are on disk. FenceLost when the run is no longer ours."""
+        await self._store.append(self.record.id, self.record.epoch, rows)
+        self._tell()
+
+    async def end(
+        self,
+        rows: Sequence[NodeRow],
+        status: RunStatus,
+        error: str | None,
+        now: float,
+        serials: Sequence[int],
+    ) -> dict[str, Any]:
+        """Write the last rows and the end in one transaction; the run's view.
+
+        `serials` says in which order the rows that are ok count, numbered from 1 among themselves.
+        """
+        good = [row.seq for row in self.rows if row.status == "ok"]
+        order = tuple(good[serial - 1] for serial in serials)
+        self._event += 1
+        end = RunEnd(
+            status=status,
+            ended_at=now,
+            event=self._event,
+            error=error,
+            order=None if list(order) == good else order,
+            **totals(self.rows),
+        )
+        await self._store.append(self.record.id, self.record.epoch, rows, end)
+        self.record = replace(
+            self.record, status=status, ended_at=now, error=error, end_event=end.event, order=end.order
+        )
+        self._tell()
+        return run_view(self.record, self.rows)
+
+    def news(self) -> asyncio.Event:
+        """Set when the next row, or the end, is on disk."""
+        if self._news is None:
+            self._news = asyncio.Event()
+        return self._news
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None

@@ -1,0 +1,272 @@
+"""A run while this process executes it: one task per branch, from the first visits to the run's end.
+
+What follows a row starts only once the row is on disk. A task goes on with the first of its successors and
+leaves the others to new tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from engine.attempts import Outcome, attempt, pause_before
+from engine.control import Fired, fired_by
+from engine.errors import NodeError, ParlanceError, RunError
+from engine.inputs import first_state
+from engine.ledger import Ledger, Open
+from engine.nodes import Services, Step
+from engine.plan import Plan
+from engine.ports import NodeRow, RunRecord, RunStatus, RunStore
+from engine.scheduler import Scheduler, Visit
+
+log = logging.getLogger(__name__)
+
+GRACE = 0.8
+"""Seconds that interrupted nodes get to stop before the run's end is written without them."""
+
+Stop = Literal["failed", "cancelled", "lost", "left", "ended"]
+"""Why a run starts nothing more: an error, a request, the store or another owner, our own shutdown, its
+end.
+"""
+
+
+class LiveRun:
+    """One run in this process. `ended` gives its view, or the error for which this process let go of it."""
+
+    def __init__(
+        self, record: RunRecord, plan: Plan, services: Services, store: RunStore, rows: Sequence[NodeRow] = ()
+    ) -> None:
+        self.plan = plan
+        self.scheduler = Scheduler(plan.graph, first_state(plan.workflow, record.inputs))
+        self.ledger = Ledger(record, store, rows)
+        self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._services = services
+        self._open: dict[Visit, Open] = {}
+        self._tasks: dict[asyncio.Task[None], Open] = {}
+        self._stop: Stop | None = None
+        self._finisher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- from outside ---
+
+    def opened(self, visit: Visit, since: float, attempt: int = 1) -> Open:
+        return Open(visit, self.plan.graph.nodes[visit.node], attempt, since)
+
+    def launch(self, opens: Sequence[Open]) -> None:
+        """Start these visits; the store knows of them already."""
+        self._open.update({each.visit: each for each in opens})
+        self._start_timer()
+        for each in opens:
+            self._spawn(each)
+        if not opens:
+            self.conclude()
+
+    def conclude(self, error: ParlanceError | None = None, opens: Sequence[Open] = ()) -> None:
+        """End a run in which nothing runs: well, or with this error. What was open counts as interrupted."""
+        self._open.update({each.visit: each for each in opens})
+        self._halt("failed" if error else "ended", error)
+
+    def cancel(self) -> None:
+        """Interrupt what runs; the run ends as cancelled."""
+        self._halt("cancelled", None)
+
+    async def leave(self) -> None:
+        """Interrupt what runs and write nothing: whoever claims the run goes on with it."""
+        self._halt("left", None)
+        if self._finisher is not None:
+            await asyncio.wait([self._finisher])
+
+    def _start_timer(self) -> None:
+        limit = self.plan.workflow.execution.timeout
+        if limit is not None:
+            error = RunError(
+                f"The run took longer than its {limit:g} seconds.",
+                "Raise config.execution.timeout, or do less.",
+            )
+            left = max(0.0, limit - self.ledger.record.active)
+            self._timer = asyncio.get_running_loop().call_later(left, self._halt, "failed", error)
+
+    # --- tasks ---
+
+    def _spawn(self, each: Open) -> None:
+        task = asyncio.create_task(self._follow(each))
+        self._tasks[task] = each
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("run %s: the engine failed", self.ledger.record.id, exc_info=error)
+            self._halt("failed", RunError(f"The engine failed: {error!r}.", "Please report this."))
+
+    async def _follow(self, each: Open) -> None:
+        """Run a visit, then the first of what follows it, and so on."""
+        task = asyncio.current_task()
+        following: list[Open] = [each]
+        while following and self._stop is None:
+            first, *others = following
+            for other in others:
+                self._spawn(other)
+            if task is not None:
+                self._tasks[task] = first
+            try:
+                following = await self._visit(first)
+            except ParlanceError as error:  # the store's, or the fence's: a node's own is in its outcome
+                self._halt("lost", error)
+                return
+
+    # --- visits ---
+
+    async def _visit(self, each: Open) -> list[Open]:
+        """One visit with all its attempts; gives what starts next, once that is on disk."""
+        while True:
+            step = each.step = self._step(each)
+            outcome = await attempt(step)
+            if outcome.error is None:
+                return await self._succeed(each, step, outcome)
+            if not self._may_try_again(each, outcome.error):
+                del self._open[each.visit]
+                await self._fail(self.ledger.row(step, outcome, "failed"), outcome.error)
+                return []
+            await self._try_again(each, step, outcome)
+
+    def _step(self, each: Open) -> Step:
+        record, visit = self.ledger.record, each.visit
+        return Step(
+            node=each.node,
+            workflow=self.plan.workflow,
+            state=visit.state,
+            services=self._services,
+            run_id=record.id,
+            path=each.node.id,
+            iteration=visit.iteration,
+            attempt=each.attempt,
+            force_model=record.force_model,
+        )
+
+    async def _succeed(self, each: Open, step: Step, outcome: Outcome) -> list[Open]:
+        visit = each.visit
+        fired, error = self._fired(visit, outcome.writes)
+        started = self.scheduler.end(visit, outcome.writes, self.plan.graph.arrows_of(fired))
+        error = error or self._endless(started)
+        stopped = self._stop is not None or error is not None
+        following = [] if stopped else [self.opened(found, outcome.ended_at) for found in started]
+        del self._open[visit]
+        self._open.update({found.visit: found for found in following})
+        row = self.ledger.row(step, outcome, "ok", fired, following)
+        if error is not None:
+            await self._fail(row, error)
+        elif stopped or not self.scheduler.idle:
+            await self.ledger.append(row)
+        else:
+            await self._end([row], "ok", None)
+        return following
+
+    def _fired(self, visit: Visit, writes: Mapping[str, Any]) -> tuple[Fired, RunError | None]:
+        """The edges that fire; none in a run that is being stopped, or when its routes can't be decided."""
+        after = self.scheduler.after(visit, writes)
+        if self._stop is not None:
+            return (), None
+        try:
+            return fired_by(self.plan.graph.leaving[visit.node], after, visit.rounds + 1), None
+        except RunError as error:
+            return (), error
+
+    def _endless(self, started: Sequence[Visit]) -> RunError | None:
+        most = self.plan.workflow.execution.max_visits
+        for visit in started:
+            if visit.entry > most:
+                return NodeError(
+                    self.plan.graph.nodes[visit.node].id,
+                    f"The cycle came back to it more than {most} times.",
+                    "Let a route lead out of the cycle, or raise config.execution.max_visits.",
+                )
+        return None
+
+    def _may_try_again(self, each: Open, error: NodeError) -> bool:
+        return self._stop is None and error.can_retry and each.attempt < each.node.retry.max_attempts
+
+    async def _try_again(self, each: Open, step: Step, outcome: Outcome) -> None:
+        """Note the failed attempt and what follows it, then wait."""
+        pause = pause_before(step)
+        each.attempt += 1
+        each.since = outcome.ended_at + pause
+        await self.ledger.append(self.ledger.row(step, outcome, "failed", (), [each]))
+        await self._services.clock.sleep(pause)
+
+    # --- the end ---
+
+    async def _fail(self, row: NodeRow, error: RunError) -> None:
+        """A node has failed for good: the others are interrupted, and the run fails."""
+        if self._open or self._stop is not None:
+            self._halt("failed", error)
+            await self.ledger.append(row)
+        else:
+            await self._end([row], "failed", error)
+
+    def _halt(self, stop: Stop, error: ParlanceError | None) -> None:
+        """Interrupt what runs, then end the run or let go of it. The first reason counts, but for a lost
+        store.
+        """
+        if self.ended.done() or (self._stop is not None and stop != "lost"):
+            return
+        self._stop = stop
+        for task, each in self._tasks.items():
+            spared = stop == "failed" and each.node.effect == "once"
+            if not spared and task is not asyncio.current_task():
+                task.cancel()
+        self._finisher = asyncio.create_task(self._finish(stop, error))
+
+    async def _finish(self, stop: Stop, error: ParlanceError | None) -> None:
+        spared = [
+            task for task, each in self._tasks.items() if stop == "failed" and each.node.effect == "once"
+        ]
+        if spared:
+            await asyncio.wait(spared)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=GRACE)
+        if stop in ("lost", "left"):
+            self._let_go(error)
+            return
+        status: RunStatus = "ok" if stop == "ended" else "cancelled" if stop == "cancelled" else "failed"
+        try:
+            await self._end(self._cut(), status, error)
+        except ParlanceError as trouble:
+            self._let_go(trouble)
+
+    def _cut(self) -> list[NodeRow]:
+        """A row for every visit that was interrupted, in document order."""
+        now = self._services.clock.now()
+        opens = sorted(self._open.values(), key=lambda each: (each.visit.node, each.visit.iteration))
+        self._open.clear()
+        return [self._cut_row(each, now) for each in opens]
+
+    def _cut_row(self, each: Open, now: float) -> NodeRow:
+        step = each.step if each.step is not None and each.step.attempt == each.attempt else self._step(each)
+        return self.ledger.row(step, Outcome(min(each.since, now), now), "cancelled")
+
+    async def _end(self, rows: Sequence[NodeRow], status: RunStatus, error: ParlanceError | None) -> None:
+        """Write the end. From here on nothing can stop the run in another way."""
+        self._stop = self._stop or "ended"
+        text = _error_text(error) if error else None
+        now = self._services.clock.now()
+        view = await self.ledger.end(rows, status, text, now, self.scheduler.history.order())
+        self._close()
+        if not self.ended.done():
+            self.ended.set_result(view)
+
+    def _let_go(self, error: ParlanceError | None) -> None:
+        self._close()
+        if not self.ended.done():
+            self.ended.set_exception(error or RunError("The run was left to another process."))
+            self.ended.exception()  # who does not wait for the run need not hear of it
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _error_text(error: ParlanceError) -> str:
+    return f"Node '{error.node}' failed: {error}" if isinstance(error, NodeError) else str(error)

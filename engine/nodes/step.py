@@ -1,0 +1,129 @@
+"""What one attempt of one visit to a node is handed: the node, what it sees, and the services it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import NodeError
+from engine.ports import Clock, ModelClient, ModelReply
+from engine.templates import Ref, TemplateError, walk
+from engine.workflow import Node, Workflow
+
+if TYPE_CHECKING:
+    from tools.registry import ToolRegistry
+
+Secrets = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What nodes may use. `secrets` gives the value of a secret by its name, None where there is none."""
+
+    models: ModelClient
+    tools: ToolRegistry
+    clock: Clock
+    secrets: Secrets
+
+
+@dataclass(slots=True)
+class Usage:
+    """What an attempt used of models. A count is None as soon as one call's is unknown, or there was no call.
+
+    `model` is the one that answered last; it is None as long as nothing was used.
+    """
+
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+
+    def add(self, reply: ModelReply) -> None:
+        """Count a reply."""
+        first = self.model is None
+        self.prompt_tokens = _sum(self.prompt_tokens, reply.prompt_tokens, first)
+        self.completion_tokens = _sum(self.completion_tokens, reply.completion_tokens, first)
+        self.cost_usd = _sum(self.cost_usd, reply.cost_usd, first)
+        self.model = reply.model
+
+    def lose(self, model: str) -> None:
+        """A call failed after it may have been charged: from here on nothing is known."""
+        self.prompt_tokens = self.completion_tokens = self.cost_usd = None
+        self.model = model
+
+
+def _sum(known: Any, more: Any, first: bool) -> Any:
+    if first:
+        return more
+    return None if known is None or more is None else known + more
+
+
+@dataclass(slots=True)
+class Step:
+    """One attempt. `state` is what the node sees; `key` is the same for every attempt of one visit."""
+
+    node: Node
+    workflow: Workflow
+    state: Mapping[str, Any]
+    services: Services
+    run_id: str
+    path: str
+    iteration: int
+    attempt: int
+    force_model: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    used_secrets: set[str] = field(default_factory=set, repr=False)
+    _inputs: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.path}/{self.iteration}"
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The node's inputs by their local names, rendered once."""
+        if self._inputs is None:
+            self._inputs = {name: t.render(self._in_state) for name, t in self.node.inputs.items()}
+        return self._inputs
+
+    def lookup(self, ref: Ref) -> Any:
+        """The value of a reference in a prompt: the state, an input, or a field where no input has the
+        name.
+        """
+        if ref.root != "state" and ref.root in self.inputs:
+            return walk(self.inputs[ref.root], ref.path)
+        return self._in_state(ref)
+
+    def lookup_with_secrets(self, ref: Ref) -> Any:
+        """As `lookup`, and `{secret.NAME}`: for arguments and the configuration of tools only."""
+        if ref.root == "secret" and "secret" not in self.inputs:
+            return self._secret(str(ref.path[0]) if ref.path else "")
+        return self.lookup(ref)
+
+    def _in_state(self, ref: Ref) -> Any:
+        if ref.root == "secret":
+            raise TemplateError(f"{{{ref.text}}} may stand in a tool's args and config only.")
+        return walk(self.state, ref.path if ref.root == "state" else (ref.root, *ref.path))
+
+    def _secret(self, name: str) -> str:
+        value = self.services.secrets(name)
+        if value is None:
+            raise NodeError(self.node.id, f"There is no secret {name}.", f"Set PARLANCE_SECRET_{name}.")
+        if value:
+            self.used_secrets.add(value)
+        return value
+
+    def hide(self, value: Any) -> Any:
+        """The value with every secret that this attempt has used struck out."""
+        if not self.used_secrets:
+            return value
+        if isinstance(value, str):
+            for secret in sorted(self.used_secrets, key=len, reverse=True):
+                value = value.replace(secret, "***")
+            return value
+        if isinstance(value, Mapping):
+            return {self.hide(key): self.hide(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.hide(item) for item in value]
+        return value

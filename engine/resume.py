@@ -1,0 +1,87 @@
+"""Going on with a run that another process began: its rows, in their order, lead to the state in which it
+was left.
+"""
+
+from __future__ import annotations
+
+from engine.control import fired_by
+from engine.errors import NodeError, RunError, StoreError
+from engine.ledger import Open
+from engine.live import LiveRun
+from engine.ports import NodeRow
+from engine.scheduler import Visit
+
+_Key = tuple[str, int]
+
+
+def begin(live: LiveRun) -> list[Visit]:
+    """Let START fire. RunError when none of its routes matches."""
+    graph = live.plan.graph
+    state = live.scheduler.history.state(0)
+    return live.scheduler.begin(graph.arrows_of(fired_by(graph.entries, state)))
+
+
+def resume(live: LiveRun) -> None:
+    """Replay the rows and start what had not ended. What can't go on ends as failed."""
+    try:
+        opens, failure = _replay(live)
+    except (RunError, StoreError) as error:
+        live.conclude(error)
+        return
+    once = next((each for each in opens if each.node.effect == "once"), None)
+    if failure is None and once is not None:
+        failure = NodeError(
+            once.node.id,
+            "It may have happened: the program stopped while it ran, and it must not happen twice.",
+            "Look whether it did, then start a new run.",
+        )
+    if failure is not None:
+        live.conclude(failure, opens)
+    else:
+        live.launch(opens)
+
+
+def _replay(live: LiveRun) -> tuple[list[Open], RunError | None]:
+    created = live.ledger.record.created_at
+    opens = {_key(live, visit): live.opened(visit, created) for visit in begin(live)}
+    failure: RunError | None = None
+    for row in list(live.ledger.rows):
+        key = (row.node, row.iteration)
+        if key not in opens:
+            raise StoreError(f"The rows of run {row.run_id} do not fit its document.", "Start a new run.")
+        if row.status == "ok":
+            ended = opens.pop(key)
+            failure = failure or _undecided(live, ended, row)
+            opens.update(_after(live, ended, row, stopped=failure is not None))
+        elif row.starts:
+            opens[key].attempt = row.attempt + 1
+        else:
+            del opens[key]
+            failure = NodeError(row.node, row.error or "It failed.")
+    return list(opens.values()), failure
+
+
+def _undecided(live: LiveRun, ended: Open, row: NodeRow) -> RunError | None:
+    """Why an ended node set nothing off: none of its routes matched, and the run was to fail for that."""
+    after = live.scheduler.after(ended.visit, row.writes)
+    try:
+        if not row.fired:
+            fired_by(live.plan.graph.leaving[ended.visit.node], after, ended.visit.rounds + 1)
+    except RunError as error:
+        return error
+    return None
+
+
+def _after(live: LiveRun, ended: Open, row: NodeRow, *, stopped: bool) -> dict[_Key, Open]:
+    """What the row started. In a run that was being stopped nothing was, whatever could have been."""
+    scheduler = live.scheduler
+    scheduler.after(ended.visit, row.writes)
+    started = scheduler.end(ended.visit, row.writes, live.plan.graph.arrows_of(row.fired))
+    found = {} if stopped else {_key(live, visit): live.opened(visit, row.ended_at) for visit in started}
+    if sorted(found) != sorted((node, iteration) for node, _, iteration, _ in row.starts):
+        raise StoreError(f"The rows of run {row.run_id} do not fit its document.", "Start a new run.")
+    return found
+
+
+def _key(live: LiveRun, visit: Visit) -> _Key:
+    return (live.plan.graph.nodes[visit.node].id, visit.iteration)

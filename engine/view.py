@@ -1,0 +1,141 @@
+"""A run as plain JSON, and its events: made of the stored run and its rows alone, by whichever process asks.
+
+Nothing here needs the document, so a run can still be shown when the format has moved on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.history import reduced
+from engine.ports import NodeRow, RunEvent, RunRecord, Started
+
+
+def time_text(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def run_view(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:
+    """The object that `run --json` prints. `outputs` are there once the run has ended well."""
+    state = state_of(run, rows)
+    return {
+        "run_id": run.id,
+        "workflow": run.workflow,
+        "status": run.status,
+        "inputs": dict(run.inputs),
+        "outputs": {name: state[name] for name in run.shape["outputs"]} if run.status == "ok" else {},
+        "state": state,
+        "nodes": [*map(node_view, rows), *_running(run, rows)],
+        **totals(rows),
+        "error": run.error,
+        "created_at": time_text(run.created_at),
+        "ended_at": time_text(run.ended_at),
+    }
+
+
+def summary_view(run: RunRecord) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "run_id": run.id,
+        "workflow": run.workflow,
+        "status": run.status,
+        "conversation_id": run.conversation_id,
+        "prompt_tokens": run.prompt_tokens,
+        "completion_tokens": run.completion_tokens,
+        "cost_usd": run.cost_usd,
+        "error": run.error,
+        "created_at": time_text(run.created_at),
+        "ended_at": time_text(run.ended_at),
+    }
+
+
+def state_of(run: RunRecord, rows: Iterable[NodeRow]) -> dict[str, Any]:
+    """The state after these rows: in the order that was noted at the end, before it in the order of time."""
+    fields: Mapping[str, Any] = run.shape["fields"]
+    state = {name: run.inputs.get(name, default) for name, (default, _) in fields.items()}
+    good = {row.seq: row for row in rows if row.status == "ok"}
+    for seq in run.order or good:
+        for name, value in good[seq].writes.items():
+            state[name] = reduced(fields[name][1], state.get(name), value)
+    return state
+
+
+def totals(rows: Iterable[NodeRow]) -> dict[str, Any]:
+    """Tokens and cost of all attempts that used a model; None where one is unknown, or no model was used."""
+    used = [row for row in rows if row.model is not None]
+    names = ("prompt_tokens", "completion_tokens", "cost_usd")
+    return {name: _sum([getattr(row, name) for row in used]) for name in names}
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    return None if not values or any(v is None for v in values) else sum(values)
+
+
+def node_view(row: NodeRow) -> dict[str, Any]:
+    return {
+        "id": row.node,
+        "kind": row.kind,
+        "iteration": row.iteration,
+        "attempt": row.attempt,
+        "status": row.status,
+        "started_at": time_text(row.started_at),
+        "ended_at": time_text(row.ended_at),
+        "model": row.model,
+        "prompt_tokens": row.prompt_tokens,
+        "completion_tokens": row.completion_tokens,
+        "cost_usd": row.cost_usd,
+        "error": row.error,
+    }
+
+
+def _started_view(started: Started, at: float) -> dict[str, Any]:
+    node, kind, iteration, attempt = started
+    return {
+        "id": node,
+        "kind": kind,
+        "iteration": iteration,
+        "attempt": attempt,
+        "status": "running",
+        "started_at": time_text(at),
+        "ended_at": None,
+        "model": None,
+        "prompt_tokens": None,
+        "completion_tokens": None,
+        "cost_usd": None,
+        "error": None,
+    }
+
+
+def _running(run: RunRecord, rows: Sequence[NodeRow]) -> Iterator[dict[str, Any]]:
+    """What has been started and has not ended."""
+    started = {(s[0], s[2], s[3]): (s, run.created_at) for s in run.starts}
+    started.update({(s[0], s[2], s[3]): (s, row.ended_at) for row in rows for s in row.starts})
+    for row in rows:
+        started.pop((row.node, row.iteration, row.attempt), None)
+    if run.ended_at is None:
+        yield from (_started_view(found, at) for found, at in started.values())
+
+
+def first_events(run: RunRecord) -> Iterator[RunEvent]:
+    """run_started, and what START set off."""
+    data = {
+        "run_id": run.id,
+        "workflow": run.workflow,
+        "inputs": dict(run.inputs),
+        "created_at": time_text(run.created_at),
+    }
+    yield RunEvent(1, run.id, "run_started", data)
+    for number, started in enumerate(run.starts, 2):
+        yield RunEvent(number, run.id, "node_started", _started_view(started, run.created_at))
+
+
+def row_events(row: NodeRow) -> Iterator[RunEvent]:
+    """The end of a node, and what follows it."""
+    yield RunEvent(row.event, row.run_id, "node_ended", node_view(row))
+    for number, started in enumerate(row.starts, row.event + 1):
+        yield RunEvent(number, row.run_id, "node_started", _started_view(started, row.ended_at))
