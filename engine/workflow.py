@@ -88,11 +88,16 @@ class OutputField:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """What a node gives back: `fields` for an object, `type` alone for one simple value."""
+    """What a node gives back: with `fields` an object whose fields go by name, without one value for one
+    output.
+
+    `enum` bounds that one value.
+    """
 
     type: Type
     fields: tuple[OutputField, ...] = ()
     description: str = ""
+    enum: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
