@@ -44,6 +44,10 @@ class Dispatcher(Protocol):
 
     def live(self, run_id: str) -> LiveRun | None: ...
 
+    async def enter(self) -> str: ...
+
+    async def alive(self, process_id: str) -> bool: ...
+
     async def close(self) -> None: ...
 
 
@@ -64,9 +68,24 @@ class LocalDispatcher:
     def live(self, run_id: str) -> LiveRun | None:
         return self._runs.get(run_id)
 
+    async def enter(self) -> str:
+        """Before the first run: say that this process lives, and go on saying so. Its id."""
+        async with self._entering:
+            if self._watcher is None:
+                await self._store.beat(self._process)
+                self._watcher = asyncio.create_task(self._watch())
+        return self._process.id
+
+    async def alive(self, process_id: str) -> bool:
+        """Whether a process still lives, this one included."""
+        if process_id == self._process.id:
+            return True
+        known = await self._store.process(process_id)
+        return known is not None and not is_gone(known, self._services.clock.now())
+
     async def start(self, record: RunRecord, plan: Plan) -> None:
         """Store the run, then execute it in the background."""
-        await self._enter()
+        await self.enter()
         live = LiveRun(record, plan, self._services, self._store)
         failure: ParlanceError | None = None
         try:
@@ -98,7 +117,7 @@ class LocalDispatcher:
 
     async def recover(self) -> list[str]:
         """Take over what has no living owner, now and from time to time; the ids of the runs that go on."""
-        await self._enter()
+        await self.enter()
         self._recovers = True
         return await self._claim_gone()
 
@@ -156,13 +175,6 @@ class LocalDispatcher:
         live.ended.add_done_callback(lambda _: self._runs.pop(run_id, None))
 
     # --- signs of life ---
-
-    async def _enter(self) -> None:
-        """Before the first run: say that this process lives, and go on saying so."""
-        async with self._entering:
-            if self._watcher is None:
-                await self._store.beat(self._process)
-                self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()

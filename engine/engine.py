@@ -154,6 +154,14 @@ class Engine:
         """
         return await self._dispatcher.recover()
 
+    async def enter(self) -> str:
+        """Tell the other processes of this store that this one lives; its id, under which it owns things."""
+        return await self._dispatcher.enter()
+
+    async def alive(self, process_id: str) -> bool:
+        """Whether the process of that id still lives."""
+        return await self._dispatcher.alive(process_id)
+
     async def close(self) -> None:
         """Interrupt what runs here; it stays unfinished, for whoever recovers it."""
         await self._dispatcher.close()

@@ -271,6 +271,10 @@ class RunStore(Protocol):
         """Say that the process lives."""
         ...
 
+    async def process(self, process_id: str) -> Process | None:
+        """A process that has said that it lives and not that it ends."""
+        ...
+
     async def leave(self, process_id: str) -> None:
         """The process ends: what it has not finished may be claimed."""
         ...

@@ -21,8 +21,8 @@ _SEQ_BITS = 20
 
 _RUN = """
     r.id, r.workflow, r.inputs, r.status, r.created_at, r.owner, r.conversation_id, r.message_id,
-    r.force_model, r.epoch, r.ended_at, r.error, r.cancel_requested, r.digest, r.process, r.starts, r.end_event, r.row_order,
-    r.active, r.prompt_tokens, r.completion_tokens, r.cost_usd"""
+    r.force_model, r.epoch, r.ended_at, r.error, r.cancel_requested, r.digest, r.process, r.starts,
+    r.end_event, r.row_order, r.active, r.prompt_tokens, r.completion_tokens, r.cost_usd"""
 _GET = f"SELECT {_RUN}, d.yaml, d.shape FROM runs r JOIN run_documents d USING (digest) WHERE r.id = ?"  # noqa: S608
 _FIND = f"SELECT {_RUN}, '' AS yaml, '{{}}' AS shape FROM runs r"  # noqa: S608
 _ROWS = """
@@ -115,6 +115,12 @@ class SqliteRunStore:
 
     async def beat(self, process: Process) -> None:
         await self._db.execute(_BEAT, (process.id, process.place, process.pid, process.born, process.beat_at))
+
+    async def process(self, process_id: str) -> Process | None:
+        found = await self._db.fetch(
+            "SELECT id, place, pid, born, beat_at FROM processes WHERE id = ?", (process_id,)
+        )
+        return _process(found[0]) if found else None
 
     async def leave(self, process_id: str) -> None:
         await self._db.execute("DELETE FROM processes WHERE id = ?", (process_id,))
