@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 Nudge = Mapping[str, Any]
@@ -62,7 +62,7 @@ class Hub:
             if subscriber.wants(owner, nudge):
                 subscriber.put(nudge)
 
-    async def subscribe(self, owner: str, conversation_id: str | None) -> AsyncIterator[Nudge]:
+    async def subscribe(self, owner: str, conversation_id: str | None) -> AsyncGenerator[Nudge]:
         """The nudges from now on, of one conversation and of the owner's list; ends when the hub closes."""
         subscriber = _Subscriber(owner, conversation_id)
         subscriber.put({"type": "ready", "conversation_id": conversation_id})

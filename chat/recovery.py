@@ -9,21 +9,25 @@ waited for a run goes on waiting, and a run's result is written wherever it is o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from chat.runner import Turns
 from sessions.conversations import Message
 from sessions.inbox import Inbox, OpenRun
 
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
-async def recover(turns: Turns, inbox: Inbox, process: str, alive: Callable[[str], Awaitable[bool]]) -> None:
+
+async def recover(turns: Turns, inbox: Inbox, engine: Engine) -> None:
     """Take over what belongs to processes that are gone; leave what a living one works on."""
+    process = await engine.enter()
     owed: dict[str, list[OpenRun]] = defaultdict(list)
     for run in await inbox.owed_runs():
         owed[run.message_id].append(run)
     for owner, message in await inbox.unfinished():
         runs = owed.pop(message.id, [])
-        if message.process and message.process != process and await alive(message.process):
+        if message.process and message.process != process and await engine.alive(message.process):
             continue
         await _take_over(turns, inbox, process, owner, message, runs)
     for runs in owed.values():

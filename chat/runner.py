@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ OTHER_PROCESS_SECONDS = 0.5  # how often a turn looks whether another process ha
 
 
 class Turns:
-    """The turns of this process. `alive` tells whether the process of that id still lives."""
+    """The turns of this process."""
 
     def __init__(
         self,
@@ -44,9 +44,6 @@ class Turns:
         workflows: Workflows,
         inbox: Inbox,
         hub: Hub,
-        *,
-        process: str,
-        alive: Callable[[str], Awaitable[bool]],
     ) -> None:
         self._engine = engine
         self._assistant = assistant
@@ -54,8 +51,6 @@ class Turns:
         self._workflows = workflows
         self._inbox = inbox
         self._hub = hub
-        self._process = process
-        self._alive = alive
         self._answers: dict[str, Answer] = {}
         self._queues: dict[str, deque[Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,7 +141,7 @@ class Turns:
             return
         status: MessageStatus = "stopped"
         if not answer.stopping:
-            await answer.set_phase("answering", self._process)
+            await answer.set_phase("answering", await self._engine.enter())
             self._nudge(answer, "turn_started")
             answer.work = asyncio.create_task(self._speak(answer))
             await asyncio.wait({answer.work})
@@ -158,7 +153,7 @@ class Turns:
         """Wait for the answer's runs, unless it failed or somebody writes on; then it has ended."""
         if answer.open_runs and status in ("ok", "stopped"):
             if answer.phase != "waiting":
-                await answer.set_phase("waiting", self._process)
+                await answer.set_phase("waiting", await self._engine.enter())
             await _first_of(answer.released, answer.runs.values())
             if self._closing and answer.open_runs and status == "ok":
                 return
@@ -259,9 +254,10 @@ class Turns:
 
     async def _after_other_processes(self, answer: Answer) -> None:
         """Another process (`app.py chat`) may be answering in this conversation: one turn at a time."""
+        process = await self._engine.enter()
         while not (self._closing or answer.stopping):
-            others = await self._inbox.answering_elsewhere(answer.message, self._process)
-            if not [process for process in others if await self._alive(process)]:
+            others = await self._inbox.answering_elsewhere(answer.message, process)
+            if not [other for other in others if await self._engine.alive(other)]:
                 return
             await asyncio.sleep(OTHER_PROCESS_SECONDS)
 

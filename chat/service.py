@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,10 @@ from engine.ports import ModelClient, RunEvent, RunRecord
 from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
 from sessions.inbox import Inbox, OpenRun
-from sessions.runs import SqliteRunStore
 from sessions.workflows import Version, Workflows
 
 if TYPE_CHECKING:
+    from engine.check import Checked
     from engine.engine import Engine
     from engine.workflow import Workflow
     from tools.registry import ToolRegistry
@@ -53,25 +53,15 @@ class ChatService:
         self.workflows = Workflows(db)
         self.hub = Hub()
         self._inbox = Inbox(db)
-        self._run_store = SqliteRunStore(db)
         self._tasks: set[asyncio.Task[str]] = set()
-        self._turns = Turns(
-            engine,
-            assistant,
-            self.conversations,
-            self.workflows,
-            self._inbox,
-            self.hub,
-            process=engine.process,
-            alive=engine.alive,
-        )
+        self._turns = Turns(engine, assistant, self.conversations, self.workflows, self._inbox, self.hub)
 
     async def recover(self) -> None:
         """Go on after a start: queued messages are answered, cut turns marked, open runs followed.
 
         Call `Engine.recover` first: it takes up the runs themselves.
         """
-        await recover(self._turns, self._inbox, self.engine.process, self.engine.alive)
+        await recover(self._turns, self._inbox, self.engine)
 
     async def close(self) -> None:
         """Interrupt live turns with their text kept, end all followers. Runs go on with the next start."""
@@ -95,6 +85,11 @@ class ChatService:
         """With its messages: all, or the last `limit` (before seq `before`). Live ones as they are now."""
         found = await self.conversations.get(owner, conversation_id, limit=limit, before=before)
         return replace(found, messages=tuple(self._fresh(message) for message in found.messages))
+
+    async def message(self, owner: str, conversation_id: str, message_id: str) -> Message:
+        """One message, as it is now."""
+        await self.conversations.head(owner, conversation_id)
+        return self._fresh(await self._inbox.message(conversation_id, message_id))
 
     async def rename(self, owner: str, conversation_id: str, title: str) -> Conversation:
         renamed = await self.conversations.rename(owner, conversation_id, title)
@@ -127,8 +122,9 @@ class ChatService:
         """
         text = _checked(text)
         await self.conversations.head(owner, conversation_id)
+        process = await self.engine.enter()
         answer, new = await self._inbox.receive(
-            conversation_id, text, channel=channel, external_id=external_id, process=self.engine.process
+            conversation_id, text, channel=channel, external_id=external_id, process=process
         )
         if new:
             self._begin(owner, answer)
@@ -136,7 +132,7 @@ class ChatService:
 
     async def follow(
         self, owner: str, conversation_id: str, *, message_id: str | None = None, after: int = 0
-    ) -> AsyncIterator[tuple[int, Event]]:
+    ) -> AsyncGenerator[tuple[int, Event]]:
         """(number, event): the answer so far, then live, up to TurnEnded. Numbers rise by one from 1.
 
         Without `message_id` the answer that is under way; nothing when none is. `after` leaves out what
@@ -166,7 +162,7 @@ class ChatService:
         )
 
     async def edit(self, owner: str, conversation_id: str, message_id: str, text: str) -> str:
-        """Send a message again with another text; it and what followed go out of view. Gives the answer's id."""
+        """Send a message again with another text; it and what followed go out of view. The answer's id."""
         text = _checked(text)
         await self.conversations.head(owner, conversation_id)
         message = await self._inbox.message(conversation_id, message_id)
@@ -185,11 +181,11 @@ class ChatService:
             )
         question = await self._inbox.message(conversation_id, message.reply_to)
         await self._take_back(owner, message)
-        answer = await self._inbox.ask_again(question, self.engine.process)
+        answer = await self._inbox.ask_again(question, await self.engine.enter())
         self._begin(owner, answer)
         return answer.id
 
-    async def subscribe(self, owner: str, conversation_id: str | None = None) -> AsyncIterator[Nudge]:
+    async def subscribe(self, owner: str, conversation_id: str | None = None) -> AsyncGenerator[Nudge]:
         """What changes from now on, see `chat.hub`; without a conversation the owner's list alone."""
         if conversation_id is not None:
             await self.conversations.head(owner, conversation_id)
@@ -203,13 +199,19 @@ class ChatService:
         head = await self.conversations.head(owner, conversation_id)
         return await self.workflows.get(owner, head.workflow) if head.workflow else None
 
+    async def check(self, yaml: str) -> Checked:
+        """What the one checker says of a document; off the event loop, a large one takes a while."""
+        from engine.check import check
+
+        return await asyncio.to_thread(check, yaml, self.tools)
+
     async def save_yaml(self, owner: str, conversation_id: str, yaml: str, summary: str) -> Version:
         """What the editor saves: the next version of the conversation's workflow, or a new one.
 
         WorkflowInvalid when the checker finds errors: what is saved can run.
         """
         head = await self.conversations.head(owner, conversation_id)
-        self._checked_workflow(yaml)
+        await self._checked_workflow(yaml)
         name, number = await self.workflows.save(owner, head.workflow, yaml, summary)
         return await self._drafted(owner, conversation_id, name, number)
 
@@ -240,7 +242,7 @@ class ChatService:
         text = yaml if yaml is not None else current.yaml if current else None
         if text is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        workflow = self._checked_workflow(text)
+        workflow = await self._checked_workflow(text)
         task = asyncio.create_task(self._start_run(owner, conversation_id, workflow, inputs))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -248,7 +250,7 @@ class ChatService:
 
     async def start_detached_run(self, owner: str, yaml: str, inputs: Mapping[str, Any]) -> str:
         """Run a document outside of any conversation; the run's id. WorkflowInvalid, InputError."""
-        return await self.engine.start(self._checked_workflow(yaml), inputs, owner=owner)
+        return await self.engine.start(await self._checked_workflow(yaml), inputs, owner=owner)
 
     async def view_run(self, owner: str, run_id: str) -> dict[str, Any]:
         """What `run --json` prints."""
@@ -313,10 +315,8 @@ class ChatService:
         self.hub.publish(owner, conversation_id, "draft", workflow=name, version=version)
         return await self.workflows.get(owner, name, version)
 
-    def _checked_workflow(self, yaml: str) -> Workflow:
-        from engine.check import check
-
-        checked = check(yaml, self.tools)
+    async def _checked_workflow(self, yaml: str) -> Workflow:
+        checked = await self.check(yaml)
         if checked.workflow is None:
             raise WorkflowInvalid(checked.problems)
         return checked.workflow
@@ -325,7 +325,7 @@ class ChatService:
         self, owner: str, conversation_id: str, workflow: Workflow, inputs: Mapping[str, Any]
     ) -> str:
         """The card comes first, so that a run always has its message, whenever the process is killed."""
-        card = await self._inbox.add_card(conversation_id, BROWSER, self.engine.process)
+        card = await self._inbox.add_card(conversation_id, BROWSER, await self.engine.enter())
         try:
             run_id = await self.engine.start(
                 workflow, inputs, owner=owner, conversation_id=conversation_id, message_id=card.id
@@ -337,7 +337,7 @@ class ChatService:
         return run_id
 
     async def _own_run(self, owner: str, run_id: str) -> RunRecord:
-        found = await self._run_store.get(run_id)
+        found = await self.engine.record(run_id)
         if found.owner != owner:
             raise NotFound(f"There is no run {run_id}.", "List the runs to see their ids.")
         return found
