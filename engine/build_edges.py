@@ -31,7 +31,7 @@ def _line(nodes: Sequence[str]) -> list[Edge]:
 
 
 def _edges(data: Sequence[Mapping[str, Any]]) -> Iterable[Edge]:
-    """Entries of several sources taken apart; `condition` beside `to` is a route, all of a source together."""
+    """Entries of several sources taken apart; `condition` beside `to` is a route, one source's together."""
     found: list[Edge] = []
     single: dict[str, int] = {}  # source to the place of its edge made of single routes
     for entry in data:
