@@ -11,8 +11,9 @@ from chat.assistant.asking import Reply, ask_by_function, ask_by_json
 from chat.assistant.drafting import Drafting
 from chat.assistant.edits import numbered
 from chat.assistant.prompts import data, history, prompt
+from chat.assistant.running import take_input
 from chat.assistant.turn import Outcome, Turn
-from chat.events import Event, Question, Text
+from chat.events import DraftChanged, Event, Question, Text
 from chat.gallery import listing
 from engine.ports import Message, ToolCall
 
@@ -21,6 +22,22 @@ MAX_CALLS = 10
 
 async def large_turn(turn: Turn) -> AsyncIterator[Event]:
     """Answer one message. ParlanceErrors of models, store and engine pass through."""
+    about = turn.pending()
+    if about.get("kind") == "input" and _is_material(turn.text):
+        # A page of text is what was asked for: no model has to read it in order to hand it on.
+        async for event in take_input(turn, about):
+            if not isinstance(event, Outcome):
+                yield event
+        return
+    async for event in _dialogue(turn):
+        yield event
+
+
+def _is_material(text: str) -> bool:
+    return len(text) > 400 or text.count("\n") > 3
+
+
+async def _dialogue(turn: Turn) -> AsyncIterator[Event]:
     acting = Acting(turn, Drafting(turn))
     messages = [
         Message("system", system_prompt(turn)),
@@ -28,30 +45,40 @@ async def large_turn(turn: Turn) -> AsyncIterator[Event]:
         Message("user", turn.text),
     ]
     ask = ask_by_function if turn.info.function_calling else ask_by_json
-    summaries = _Summaries()
+    words = _Words()
+    finished = False
     for _ in range(MAX_CALLS):
         reply = None
+        words.begin()
         async for piece in ask(turn, messages):
             if isinstance(piece, Reply):
                 reply = piece
             else:
-                yield summaries.note(piece)
+                yield words.note(piece)
         if reply is None or not (reply.calls or reply.documents):
+            finished = True
             break
         messages.append(reply.message)
-        ended = False
         async for event in _act(acting, reply, messages):
             if isinstance(event, Outcome):
-                ended = event.ends
+                finished = event.ends
             else:
-                yield summaries.note(event)
-        if ended:
+                yield words.note(event)
+        if finished:
             break
+    async for event in _close(acting, words, finished):
+        yield event
+
+
+async def _close(acting: Acting, words: _Words, finished: bool) -> AsyncIterator[Event]:
+    """What still has to be said when the dialogue is over."""
     if acting.drafting.open:
         async for event in acting.drafting.give_up():
             if not isinstance(event, Outcome):
                 yield event
-    elif text := summaries.left():
+    elif not finished:
+        yield Text(f"\n\nI stopped here: {MAX_CALLS} steps were not enough. Tell me how to go on.")
+    elif text := words.left():
         yield text
 
 
@@ -108,17 +135,28 @@ def _told(turn: Turn, call: ToolCall, outcome: Outcome) -> Message:
     return Message("user", f"Result of {call.name}: {outcome.text}")
 
 
-class _Summaries:
-    """Says a draft's summary in words when the model itself said nothing in the whole turn."""
+class _Words:
+    """Keeps the words of several replies apart, and says a draft's summary when the model said nothing."""
 
     def __init__(self) -> None:
         self._said = False
+        self._after_text = False
+        self._begins = False
         self._summary = ""
 
+    def begin(self) -> None:
+        """A new reply: its words do not run on from those before."""
+        self._begins = True
+
     def note(self, event: Event) -> Event:
+        if isinstance(event, Text):
+            if self._begins and self._after_text:
+                event = Text(f"\n\n{event.text}")
+            self._begins = False
+        self._after_text = isinstance(event, Text)
         self._said = self._said or isinstance(event, Text | Question)
-        if event.kind == "draft":
-            self._summary = getattr(event, "summary", "")
+        if isinstance(event, DraftChanged):
+            self._summary = event.summary
         return event
 
     def left(self) -> Text | None:

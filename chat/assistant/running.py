@@ -54,6 +54,15 @@ async def run_workflow(
         yield event
 
 
+async def take_input(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
+    """The message is the value that was asked for; `about` is what rode on the question."""
+    saved = await find_workflow(turn, str(about["workflow"]))
+    if saved is not None:
+        given = {**about.get("inputs", {}), str(about["field"]): turn.text}
+        async for event in run_workflow(turn, saved, given):
+            yield event
+
+
 async def _checked(turn: Turn, saved: CurrentWorkflow) -> tuple[Workflow | None, list[Event]]:
     from engine.check import check
 

@@ -1,4 +1,4 @@
-"""Finding the run that is meant: by its id, or the last one of this conversation."""
+"""Finding the run that is meant: by its id, else the last one of this conversation, else the last of all."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from engine.errors import NotFound
 
 async def find_run(turn: Turn, run_id: str | None) -> Mapping[str, Any] | None:
     """The object of `run --json`; None where there is no such run, or it is somebody else's."""
-    mine = [run["run_id"] for run in await turn.house.engine.runs(owner=turn.owner, limit=200)]
-    wanted = run_id or _last_of(turn) or (mine[0] if mine else None)
-    if wanted is None or wanted not in mine:
-        return None
+    engine = turn.house.engine
+    if run_id is None:
+        here = await engine.runs(owner=turn.owner, conversation_id=turn.context.conversation_id, limit=1)
+        last = here or await engine.runs(owner=turn.owner, limit=1)
+        return await engine.view(last[0]["run_id"]) if last else None
     try:
-        return await turn.house.engine.view(wanted)
+        record = await engine.record(run_id)
     except NotFound:
         return None
-
-
-def _last_of(turn: Turn) -> str | None:
-    for message in reversed(turn.context.history):
-        for part in reversed(message.parts):
-            if part.get("kind") == "run_started":
-                return str(part["run_id"])
-    return None
+    return await engine.view(run_id) if record.owner == turn.owner else None

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator
 
 from chat.assistant.small import building, commands, talking
+from chat.assistant.running import take_input
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event
 from engine.ports import ModelInfo
@@ -45,7 +46,7 @@ def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:
     if about and commands.is_exit(turn.text):
         return talking.let_go()
     if about.get("kind") == "input":
-        return building.take_input(turn, about)
+        return take_input(turn, about)
     if about.get("kind") == "steps" and not commands.read(turn.text):
         return building.take_steps(turn, about)
     command = commands.read(turn.text, offered=about.get("examples", ()))

@@ -332,15 +332,3 @@ async def _rest(turn: Turn, saved: CurrentWorkflow, given: Mapping[str, Any], re
 async def _nothing_to_run(turn: Turn) -> Events:
     yield Text("There is no workflow in this conversation yet. Say what should happen, and I build one.")
     yield Question("For example:", talking.first_options(turn))
-
-
-async def take_input(turn: Turn, about: Mapping[str, Any]) -> Events:
-    """The message is the value that was asked for."""
-    saved = await find_workflow(turn, str(about["workflow"]))
-    if saved is None:
-        async for event in _nothing_to_run(turn):
-            yield event
-        return
-    given = {**about.get("inputs", {}), str(about["field"]): turn.text}
-    async for event in run_workflow(turn, saved, given):
-        yield event
