@@ -46,6 +46,7 @@ class ChatService:
     def __init__(
         self, db: Database, engine: Engine, models: ModelClient, tools: ToolRegistry, assistant: Assistant
     ) -> None:
+        self.db = db
         self.engine = engine
         self.models = models
         self.tools = tools

@@ -1,0 +1,190 @@
+"""The addresses of the API. Each hands over to the service, which checks whose things they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from chat.api.login import OWNER
+from chat.api.shapes import Check, ErrorBody, NewConversation, NewMessage, NewRun
+from chat.api.sse import Item, event_stream, last_event_id, wants_json
+from chat.events import Event
+from chat.service import ChatService
+
+LARGEST_BODY = 2 * 1024 * 1024
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}, "application/json": {}}}
+}
+
+
+def api_router(service: ChatService) -> APIRouter:
+    """All of `/api` but the docs."""
+    router = APIRouter(prefix="/api", max_body_size=LARGEST_BODY, responses={"4XX": {"model": ErrorBody}})
+    _conversations(router, service)
+    _workflows(router, service)
+    _runs(router, service)
+    return router
+
+
+def unknown_api_address(request: Request) -> Response:
+    """For what no other route under /api takes: 405 where the address exists, else 404."""
+    scope = {**request.scope, "path": request.url.path}
+    partial = any(
+        route.matches(scope)[0] == Match.PARTIAL for route in request.app.routes if route.path != UNKNOWN
+    )
+    raise HTTPException(405 if partial else 404)
+
+
+UNKNOWN = "/api/{rest:path}"
+
+
+def _conversations(router: APIRouter, service: ChatService) -> None:
+    @router.get("/conversations", tags=["Conversations"])
+    async def list_conversations(query: str = "") -> list[dict[str, Any]]:
+        """The conversations, newest first; `query` finds words in titles and messages."""
+        return [found.to_dict() for found in await service.list(OWNER, query)]
+
+    @router.post("/conversations", status_code=201, tags=["Conversations"])
+    async def create_conversation(
+        body: Annotated[NewConversation | None, Body()] = None,
+    ) -> dict[str, Any]:
+        """Start a conversation."""
+        made = await service.create(OWNER, body.title if body else None)
+        return {**made.to_dict(), "messages": []}
+
+    @router.get("/conversations/{conversation_id}", tags=["Conversations"])
+    async def get_conversation(conversation_id: str) -> dict[str, Any]:
+        """A conversation with its messages, oldest first."""
+        found = await service.get(OWNER, conversation_id)
+        return {**found.to_dict(), "messages": [message.to_dict() for message in found.messages]}
+
+    @router.post("/conversations/{conversation_id}/messages", tags=["Conversations"], responses=STREAM)
+    async def post_message(conversation_id: str, body: NewMessage, request: Request) -> Response:
+        """Say something. The answer comes as server-sent events (`event` is the kind, `data` the event), the
+        last is `turn_ended`; with `Accept: application/json` as one object when it has ended.
+
+        Going away stops nothing. An `Idempotency-Key` makes the same message sent twice one message.
+        """
+        message_id = await service.post(
+            OWNER,
+            conversation_id,
+            body.text,
+            channel="api",
+            external_id=request.headers.get("idempotency-key"),
+        )
+        if wants_json(request):
+            return JSONResponse(await _collected(service, conversation_id, message_id))
+        events = service.follow(OWNER, conversation_id, message_id=message_id)
+        return event_stream(_items(events), {"Parlance-Message-Id": message_id})
+
+    @router.get(
+        "/conversations/{conversation_id}/messages/{message_id}/events",
+        tags=["Conversations"],
+        responses=STREAM,
+    )
+    async def follow_message(conversation_id: str, message_id: str, request: Request) -> Response:
+        """An answer's events, from the first or after `Last-Event-ID`, up to `turn_ended`."""
+        message = await service.message(OWNER, conversation_id, message_id)
+        after = last_event_id(request)
+        events = service.follow(OWNER, conversation_id, message_id=message_id, after=after)
+        return await _rest(_items(events), message.status != "live")
+
+    @router.post("/conversations/{conversation_id}/stop", tags=["Conversations"], status_code=204)
+    async def stop_turn(conversation_id: str) -> None:
+        """Stop the turn under way; what was said stays."""
+        await service.stop(OWNER, conversation_id)
+
+
+def _workflows(router: APIRouter, service: ChatService) -> None:
+    @router.get("/workflows", tags=["Workflows"])
+    async def list_workflows() -> list[dict[str, Any]]:
+        """The saved workflows, the one changed last first."""
+        return [found.to_dict() for found in await service.workflows.list(OWNER)]
+
+    @router.get("/workflows/{name:path}", tags=["Workflows"])
+    async def get_workflow(name: str, version: int | None = None) -> dict[str, Any]:
+        """The newest version of a workflow, or the one asked for, and the list of all versions."""
+        found = await service.workflows.get(OWNER, name, version)
+        versions = [each.to_dict() for each in await service.workflows.versions(OWNER, name)]
+        for each in versions:
+            del each["yaml"]
+        return {**found.to_dict(), "versions": versions}
+
+    @router.post("/check", tags=["Workflows"])
+    async def check_document(body: Check) -> list[dict[str, Any]]:
+        """The problems of a document, as `check --json` prints them; none when it can run."""
+        checked = await service.check(body.yaml)
+        return [{"file": None, **problem.to_dict()} for problem in checked.problems]
+
+
+def _runs(router: APIRouter, service: ChatService) -> None:
+    @router.get("/runs", tags=["Runs"])
+    async def list_runs(limit: int = 50) -> list[dict[str, Any]]:
+        """The newest runs."""
+        return await service.runs(OWNER, limit=max(1, min(limit, 500)))
+
+    @router.post("/runs", status_code=202, tags=["Runs"])
+    async def start_run(body: NewRun) -> dict[str, str]:
+        """Start a run of a document or of a saved workflow."""
+        if body.workflow is not None:
+            yaml = (await service.workflows.get(OWNER, body.workflow)).yaml
+        else:
+            yaml = body.yaml or ""
+        return {"run_id": await service.start_detached_run(OWNER, yaml, body.inputs)}
+
+    @router.get("/runs/{run_id}", tags=["Runs"])
+    async def get_run(run_id: str) -> dict[str, Any]:
+        """The run as `run --json` prints it."""
+        return await service.view_run(OWNER, run_id)
+
+    @router.get("/runs/{run_id}/events", tags=["Runs"], responses=STREAM)
+    async def follow_run(run_id: str, request: Request) -> Response:
+        """The run's events, from the first or after `Last-Event-ID`, up to `run_ended`; 204: all seen."""
+        run = await service.view_run(OWNER, run_id)
+        ended = run["status"] not in ("running", "waiting")
+        return await _rest(_run_items(service, run_id, last_event_id(request)), ended)
+
+    @router.post("/runs/{run_id}/cancel", status_code=202, tags=["Runs"])
+    async def cancel_run(run_id: str) -> dict[str, str]:
+        """Ask for the run's end. One that has ended stays as it is."""
+        await service.cancel_run(OWNER, run_id)
+        return {"run_id": run_id}
+
+
+async def _collected(service: ChatService, conversation_id: str, message_id: str) -> dict[str, Any]:
+    """The whole answer, once it has ended."""
+    async with aclosing(service.follow(OWNER, conversation_id, message_id=message_id)) as events:
+        async for _ in events:
+            pass
+    message = await service.message(OWNER, conversation_id, message_id)
+    return {"message_id": message_id, "conversation_id": conversation_id, **message.to_dict()}
+
+
+async def _items(events: AsyncIterator[tuple[int, Event]]) -> AsyncGenerator[Item]:
+    async for number, event in events:
+        yield number, event.kind, event.to_dict()
+
+
+async def _run_items(service: ChatService, run_id: str, after: int) -> AsyncGenerator[Item]:
+    async for event in service.run_events(OWNER, run_id, after):
+        yield event.id, event.kind, event.data
+
+
+async def _rest(items: AsyncGenerator[Item], ended: bool) -> Response:
+    """The stream; 204 when all is over and seen, which tells an EventSource not to come back."""
+    if not ended:
+        return event_stream(items)
+    seen = [item async for item in items]
+    return event_stream(_again(seen)) if seen else Response(status_code=204)
+
+
+async def _again(items: list[Item]) -> AsyncGenerator[Item]:
+    for item in items:
+        yield item
