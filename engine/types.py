@@ -17,9 +17,8 @@ from typing import Any
 SIMPLE = ("str", "int", "float", "bool", "list", "dict", "object", "any", "file")
 MAX_DEPTH = 20
 MAX_VALUE_DEPTH = 100
-MAX_TEXT = 2000
-"""How long a string may be in a schema sent to a model: small models stop only when told to, and grammars of
-llama.cpp refuse more repetitions than 2000."""
+MAX_TEXT = 100_000
+"""How many characters a string may have in a schema sent to a model: without a bound a small one may never stop."""
 
 _SYNONYMS = {
     "string": "str", "text": "str", "integer": "int", "long": "int", "number": "float", "double": "float",
@@ -270,7 +269,7 @@ def _to_str(value: Any, kind: Type, from_text: bool, depth: int) -> str:
         return value
     if from_text and isinstance(value, int | float) and not isinstance(value, bool):
         return json.dumps(value)
-    raise ValueError(f"{show(value)} is {_kind_of(value)}, not text")
+    raise ValueError(f"{show(value)} is not text")
 
 
 def _to_int(value: Any, kind: Type, from_text: bool, depth: int) -> int:
@@ -312,7 +311,7 @@ def _to_list(value: Any, kind: Type, from_text: bool, depth: int) -> list[Any]:
     if from_text and isinstance(value, str):
         value = _from_json(value, list, 'a list in JSON, such as ["a", "b"]')
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{show(value)} is {_kind_of(value)}, not a list")
+        raise ValueError(f"{show(value)} is not a list")
     return [_inside(f"element {n}", item, kind.item, from_text, depth + 1) for n, item in enumerate(value, 1)]
 
 
@@ -320,7 +319,7 @@ def _to_mapping(value: Any, kind: Type, from_text: bool, depth: int) -> dict[str
     if from_text and isinstance(value, str):
         value = _from_json(value, dict, 'a set of named values in JSON, such as {"name": "Ada"}')
     if not isinstance(value, Mapping):
-        raise ValueError(f"{show(value)} is {_kind_of(value)}, not a set of named values")
+        raise ValueError(f"{show(value)} is not a set of named values")
     if kind.fields is not None:
         return _to_object(value, kind.fields, from_text, depth)
     key_type = kind.args[0] if kind.args else ANY
@@ -420,12 +419,3 @@ def show(value: Any) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _kind_of(value: Any) -> str:
-    if value is None:
-        return "empty"
-    names = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
-    return names.get(
-        value.__class__, "a set of named values" if isinstance(value, Mapping) else "something else"
-    )
