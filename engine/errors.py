@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from engine.ports import ModelReply
     from engine.problems import Problem
 
 
@@ -149,7 +150,13 @@ class ModelRefused(ModelError):
 
 
 class ModelBadReply(ModelError):
+    """`reply` is the last one, with the counts and the cost of all that was asked; None where unknown."""
+
     code = "model_bad_reply"
+
+    def __init__(self, message: str, fix: str | None = None, reply: ModelReply | None = None) -> None:
+        super().__init__(message, fix)
+        self.reply = reply
 
 
 class StoreError(ParlanceError):

@@ -2,6 +2,7 @@ r"""text_template: fill the places `{name}` of a text with values.
 
 In a workflow's `args` the engine fills `{state.x}` and a node's inputs before the tool is called. This tool
 is for a template that is itself data (a field, a file, a page): its places are filled from `values`.
+`{{name}}` stands for `{name}`; every other brace is text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from tools.errors import ToolError
 from tools.tool import ToolContext, tool
 
-_PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*)\}")
+_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*"
+_PLACE = re.compile(rf"\{{(\{{{_NAME}\}})\}}|\{{({_NAME})\}}")
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[(\d+)\]")
 
 
@@ -31,8 +33,8 @@ async def text_template(args: Mapping[str, Any], context: ToolContext) -> Any:
     values: Mapping[str, Any] = args.get("values") or {}
 
     def fill(match: re.Match[str]) -> str:
-        place = match.group(1)
-        return match.group()[0] if place is None else _as_text(_find(values, place))
+        kept, place = match.groups()
+        return kept if place is None else _as_text(_find(values, place))
 
     return _PLACE.sub(fill, args["template"])
 

@@ -1,0 +1,115 @@
+"""From a request to what goes over the wire, and from what came back to a reply that has been looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.models import embedded, pricing, schema_reply, tool_reply
+from engine.models.dialect import Dialect
+from engine.models.names import Target
+from engine.models.schema_form import WireSchema, for_grammar, for_vendor
+from engine.models.wire import Assembly, message_body, tool_body
+from engine.ports import Message, ModelReply, ModelRequest, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call. `schema` is what the reply must fit, `sent` the form in which the server was told of it.
+
+    `tools_as_json` means that the reply is a call or an answer in one JSON value.
+    """
+
+    request: ModelRequest
+    target: Target
+    body: Mapping[str, Any]
+    schema: Mapping[str, Any] | None = None
+    sent: WireSchema | None = None
+    tools_as_json: bool = False
+
+
+def first_dialect(target: Target) -> Dialect:
+    """What is known before the first call: of LiteLLM's providers what its table says."""
+    if target.wire == "embedded":
+        return Dialect(native_tools=False)
+    if target.wire == "litellm":
+        known = pricing.entry(target.provider, target.model) or {}
+        return Dialect(schema="json_schema" if known.get("supports_response_schema") else "words")
+    return Dialect()
+
+
+def ask(request: ModelRequest, messages: Sequence[Message], target: Target, dialect: Dialect) -> Question:
+    """Put a request, with these messages in place of its own, into the terms of a server."""
+    as_json = bool(request.tools) and not dialect.native_tools
+    schema = tool_reply.schema_of(request.tools, request.schema) if as_json else request.schema
+    if as_json:
+        messages = tool_reply.messages_of(messages, request.tools)
+    if schema is not None and request.tools and not as_json and target.wire == "litellm":
+        # Several providers take a response format or tools, not both.
+        dialect = replace(dialect, schema="words")
+    sent = None if schema is None else _form(schema, target, dialect)
+    body = dialect.body(
+        [message_body(message) for message in messages],
+        temperature=_temperature(request, target),
+        max_tokens=_max_tokens(request, target, schema is not None),
+        schema=sent.schema if sent else None,
+        strict=sent.strict if sent else False,
+        tools=[] if as_json else [tool_body(tool) for tool in request.tools],
+    )
+    return Question(request, target, body, schema, sent, as_json)
+
+
+def _form(schema: Mapping[str, Any], target: Target, dialect: Dialect) -> WireSchema:
+    if target.wire == "embedded":
+        return for_grammar(schema, embedded.MAX_TEXT, embedded.MAX_ITEMS)
+    if target.provider == "ollama" or dialect.schema == "words":
+        return WireSchema(schema, strict=False)
+    return for_vendor(schema)
+
+
+def _temperature(request: ModelRequest, target: Target) -> float | None:
+    if request.temperature is None and target.wire == "embedded":
+        return 0.0
+    return request.temperature
+
+
+def _max_tokens(request: ModelRequest, target: Target, as_json: bool) -> int | None:
+    if request.max_tokens is None and target.wire == "embedded":
+        return embedded.MAX_TOKENS_JSON if as_json else embedded.MAX_TOKENS
+    return request.max_tokens
+
+
+def judge(question: Question, assembly: Assembly, turn: int) -> tuple[ModelReply, str | None]:
+    """The reply, and what is wrong with it as a sentence for the model. `turn` numbers calls made of JSON."""
+    assembly.check_refusal(question.target.title)
+    calls, text, value, problem = assembly.tool_calls(), assembly.text, None, None
+    if question.schema is not None and not calls:
+        wrapped = bool(question.sent and question.sent.wrapped)
+        value, problem = schema_reply.read(text, question.schema, wrapped)
+        if question.tools_as_json and problem is None:
+            calls, value = tool_reply.split(value, turn)
+            text = "" if calls else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            value = value if question.request.schema is not None else None
+    reply = _reply(question.target, assembly, text, calls, value)
+    if problem is None and not calls and question.request.accept is not None:
+        problem = question.request.accept(reply)
+    return reply, problem
+
+
+def _reply(
+    target: Target, assembly: Assembly, text: str, calls: tuple[ToolCall, ...], value: Any
+) -> ModelReply:
+    usage = assembly.usage
+    known = 0.0 if target.free else pricing.cost(pricing.entry(target.provider, target.model), usage)
+    return ModelReply(
+        text=text,
+        model=target.name,
+        tool_calls=calls,
+        value=value,
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.completion,
+        cost_usd=known,
+        finish_reason=assembly.finish_reason,
+    )

@@ -1,0 +1,67 @@
+"""The wire to every other provider: LiteLLM, imported by the first request that needs it, kept quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from engine.models.imports import load
+from engine.models.names import litellm_name
+from engine.models.wire import SILENCE_SECONDS, Call
+
+# To an address that stands in a document no real key goes; LiteLLM would take one from the environment.
+_NO_KEY = "none"
+
+
+class LiteLLMWire:
+    """LiteLLM's `acompletion`, streaming, with its own retries, telemetry and downloads off."""
+
+    def __init__(self) -> None:
+        self._used = False
+
+    async def chunks(self, call: Call) -> AsyncGenerator[Any, None]:
+        litellm = await _quiet_litellm()
+        self._used = True
+        target = call.target
+        stream = await litellm.acompletion(
+            model=litellm_name(target),
+            api_key=target.key or (_NO_KEY if target.address else None),
+            api_base=target.address,
+            stream=True,
+            timeout=SILENCE_SECONDS,
+            num_retries=0,
+            max_retries=0,
+            drop_params=True,
+            **call.body,
+        )
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            await stream.aclose()
+
+    async def close(self) -> None:
+        """Close LiteLLM's connections and let its last log tasks end."""
+        if self._used:
+            import litellm
+
+            await litellm.close_litellm_async_clients()
+            await asyncio.sleep(0)
+
+
+async def _quiet_litellm() -> Any:
+    # Else it asks the network for prices at import, and reads any `.env` it finds into the environment.
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    os.environ["LITELLM_MODE"] = "PRODUCTION"
+    litellm: Any = await load("litellm")
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    litellm.disable_hf_tokenizer_download = True
+    litellm.disable_aiohttp_transport = True
+    litellm.turn_off_message_logging = True
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return litellm
