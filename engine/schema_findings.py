@@ -27,6 +27,7 @@ _BOUNDS = {
     "maxLength": "at most as many characters as",
 }
 _IDENTIFIER = "^[A-Za-z_]"
+_MARKS = ("&", "*", "!")
 _WAYS = ("to", "routes", "loop", "parallel")
 
 
@@ -109,8 +110,13 @@ class Finder:
             advice = f"Did you mean `{near}`?" if near else f"Its keys are {', '.join(known)}."
         return self._add("unknown-key", (*path, key), f"`{key}` is not a key of {where}. {advice}")
 
-    def _renaming(self, path: Path, name: str) -> Patch:
-        return self.document.replace_key(path, name)
+    def _renaming(self, path: Path, name: str) -> Patch | None:
+        start, end = (self.document.offset(place) for place in self.document.key_span(path))
+        return None if self.document.text[start:end][:1] in _MARKS else self.document.replace_key(path, name)
+
+    def _instead(self, path: Path, text: str) -> Patch | None:
+        """The patch that puts a text in a value's place; none where that would take an anchor away."""
+        return None if self.document.source(path)[:1] in _MARKS else self.document.replace_value(path, text)
 
     def _required(self, error: Any, path: Path) -> None:
         needed = error.validator_value
@@ -165,7 +171,7 @@ class Finder:
         message = f"{self._label(path)} must be {words}, not {_kind_of(error.instance)}."
         text = self._retyped(error.instance, wanted, path, error.schema)
         if text is not None:
-            patch = self.document.replace_value(path, text)
+            patch = self._instead(path, text)
             self._add("wrong-type", path, f"{message} Write {text}.", patch)
         else:
             advice = OPENINGS.get(path[-1]) if path else None
@@ -195,7 +201,7 @@ class Finder:
         words = ", ".join(dict.fromkeys(v.lower() if v.isupper() else v for v in allowed))
         message = f"{self._label(path)} must be one of {words}; this is {show(error.instance)}."
         near = self.names.certain(error.instance, allowed) if isinstance(error.instance, str) else None
-        patch = self.document.replace_value(path, near) if near else None
+        patch = self._instead(path, near) if near else None
         self._add("bad-value", path, f"{message} Did you mean {near}?" if near else message, patch)
 
     def _pattern(self, error: Any, path: Path) -> None:
@@ -212,7 +218,7 @@ class Finder:
 
     def _format(self, error: Any, path: Path) -> None:
         suggestion = error.cause.suggestion if isinstance(error.cause, TypeSyntaxError) else None
-        patch = self.document.replace_value(path, _as_yaml(suggestion)) if suggestion else None
+        patch = self._instead(path, _as_yaml(suggestion)) if suggestion else None
         self._add("bad-type", path, str(error.cause), patch)
 
     def _bound(self, error: Any, path: Path) -> None:
@@ -229,7 +235,7 @@ class Finder:
     def _version(self, value: Any) -> None:
         path = ("schema_version",)
         if not isinstance(value, bool) and value in (1, 1.0, "1", "v1", "v1.0", "1.0.0"):
-            patch = self.document.replace_value(path, '"1.0"')
+            patch = self._instead(path, '"1.0"')
             return self._add("schema-version", path, 'schema_version must be "1.0", in quotes.', patch)
         message = f'schema_version {show(value)} is not known here. The one known version is "1.0".'
         return self._add("schema-version", path, message)

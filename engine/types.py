@@ -228,7 +228,7 @@ def _json_schema(kind: Type, max_text: int) -> dict[str, Any]:
         {"type": "string", "maxLength": max_text},
         *({"type": t} for t in ("number", "boolean", "null")),
     ]
-    several = [{"type": "array", "items": {"anyOf": scalars}}, {"type": "object"}]
+    several = [{"type": "array"}, {"type": "object"}]
     return {"anyOf": [*scalars, *several]}
 
 
