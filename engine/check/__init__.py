@@ -1,0 +1,81 @@
+"""The one checker: what the editor, the assistant, the API, the command line and the engine all call.
+
+`check` reads a text, applies the schema and every rule, and gives the problems in the order of their lines;
+and the workflow itself when none of them is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.check.machine import Machine, at_start
+from engine.check.patches import apply, apply_patches
+from engine.document import Document, read_document
+from engine.problems import Problem
+from engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from tools.registry import ToolRegistry
+
+__all__ = ["Checked", "Machine", "apply", "apply_patches", "at_start", "check"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checker says: all problems in document order, and the workflow where none of them is an
+    error.
+    """
+
+    problems: tuple[Problem, ...]
+    workflow: Workflow | None
+    document: Document
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity == "warning")
+
+
+def check(text: str, tools: ToolRegistry, *, machine: Machine | None = None) -> Checked:
+    """Check a document. Never raises for what stands in it.
+
+    `machine` adds what depends on the installation, such as a model that is not there; see `Machine`.
+    """
+    from engine.build import build_workflow
+
+    document = read_document(text)
+    found = {(p.rule, p.line, p.column, p.message): p for p in _problems(document, tools, machine)}
+    problems = tuple(sorted(found.values(), key=lambda p: (p.line, p.column, p.severity, p.rule)))
+    broken = document.data is None or any(p.severity == "error" for p in problems)
+    return Checked(problems, None if broken else build_workflow(document, tools), document)
+
+
+def _problems(document: Document, tools: ToolRegistry, machine: Machine | None) -> Iterator[Problem]:
+    """What the reader, the schema and the rules find, without any secret that stands in the document."""
+    from engine.check.catalogue import RULES
+    from engine.check.draft import Draft
+    from engine.check.secrets import Redactor
+    from engine.schema import findings
+
+    misread = {p.path for p in document.problems if p.path}
+    reported = [*document.problems, *(p for p in findings(document) if p.path not in misread)]
+    draft = Draft(document, tools, machine, unsure=[p.path for p in reported if p.severity == "error"])
+    redactor = Redactor(draft)
+    yield from map(redactor.clean, reported)
+    for rule in RULES:
+        for found in rule.find(draft):
+            severity, patch = rule.severity, found.patch
+            yield redactor.clean(
+                document.problem(
+                    rule.id, found.path, found.message, severity=severity, patch=patch, at=found.at
+                )
+            )
