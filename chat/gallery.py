@@ -71,13 +71,12 @@ class Gallery:
 
 def read_example(path: Path) -> Example:
     """Read one file of the gallery. ValueError says what is missing."""
-    import yaml
+    from engine.document import read_document
 
     text = path.read_text(encoding="utf-8")
     head, body = split_head(text)
     try:
-        about = yaml.safe_load(head) or {}
-        flow = yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["flow"]  # noqa: S506
+        about, flow = read_document(head).data, read_document(body).data["flow"]
         return Example(
             name=path.stem,
             title=about["title"],
@@ -89,7 +88,7 @@ def read_example(path: Path) -> Example:
             text=text,
             yaml=body,
         )
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"The gallery file {path.name} can't be read: {error}") from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import starmap
 from typing import Any
 
@@ -127,9 +127,8 @@ async def _use_example(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator
 
 def _and_then(event: Event | Outcome, args: Mapping[str, Any]) -> Event | Outcome:
     """A draft that was saved ends the turn unless there is more to do."""
-    saved = isinstance(event, Outcome) and event.text.startswith("Saved as")
-    if saved and isinstance(event, Outcome) and args.get("then", "stop") == "stop":
-        return Outcome(event.text, ends=True)
+    if isinstance(event, Outcome) and event.saved:
+        return replace(event, ends=args.get("then", "stop") == "stop")
     return event
 
 

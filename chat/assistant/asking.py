@@ -13,6 +13,7 @@ from chat.assistant.drafting import strip_fences
 from chat.assistant.say import FenceStream, SayStream, looks_like_workflow
 from chat.assistant.turn import Turn
 from chat.events import Text
+from engine.errors import ModelBadReply
 from engine.ports import Message, ModelReply, ModelRequest, TextDelta, ToolCall
 
 
@@ -46,14 +47,39 @@ async def ask_by_json(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[
     """Ask for one object that fits `reply_schema`; `say` is shown while it comes."""
     request = ModelRequest(tuple(messages), schema=reply_schema())
     say, fences = SayStream(), FenceStream()
-    async for piece in turn.stream(request):
-        if isinstance(piece, TextDelta):
-            if shown := fences.feed(say.feed(piece.text)):
+    said = False
+    try:
+        async for piece in turn.stream(request):
+            if isinstance(piece, TextDelta):
+                shown = fences.feed(say.feed(piece.text))
+            else:
+                # After a re-ask the second reply may have come where no `say` was looked for any more.
+                late = "" if say.found else _said_in(piece)
+                shown = fences.feed(late) + fences.close()
+            said = said or bool(shown)
+            if shown:
                 yield Text(shown)
-            continue
-        if shown := fences.close():
-            yield Text(shown)
-        yield _from_json(piece, tuple(fences.documents))
+            if isinstance(piece, ModelReply):
+                yield _from_json(piece, tuple(fences.documents))
+    except ModelBadReply as error:
+        text = error.reply.text if error.reply else ""
+        if said or not text.strip() or ("{" in text and not document_in(text)):
+            raise
+        async for event in _plain(text):
+            yield event
+
+
+async def _plain(text: str) -> AsyncIterator[Text | Reply]:
+    """A model that keeps answering in plain words is taken at its word."""
+    fences = FenceStream()
+    if shown := fences.feed(text) + fences.close():
+        yield Text(shown)
+    yield Reply((), tuple(fences.documents), Message("assistant", text))
+
+
+def _said_in(piece: ModelReply) -> str:
+    value = piece.value if isinstance(piece.value, Mapping) else {}
+    return str(value.get("say") or "")
 
 
 def _from_json(piece: ModelReply, documents: tuple[str, ...]) -> Reply:

@@ -117,7 +117,7 @@ class Drafting:
         turn.workflow = CurrentWorkflow(name, version, text)
         yield DraftChanged(name, version, summary, [p.to_dict() for p in checked.warnings])
         warned = f" The checker warns: {problem_lines(checked.warnings)}" if checked.warnings else ""
-        yield Outcome(f"Saved as {name}, version {version}.{warned}")
+        yield Outcome(f"Saved as {name}, version {version}.{warned}", saved=True)
 
     async def _send_back(
         self, text: str, problems: tuple[Problem, ...], base: CurrentWorkflow | None
@@ -129,7 +129,7 @@ class Drafting:
                 yield event
             return
         self.rounds += 1
-        yield Outcome(self._request(problem_lines(problems)))
+        yield Outcome(self._request(problem_lines(problems), text, base))
 
     async def _refuse(
         self, before: str, wrong: Sequence[str], base: CurrentWorkflow | None
@@ -146,12 +146,11 @@ class Drafting:
         self.rounds += 1
         known = problem_lines(self.problems) if self.open else ""
         lines = "\n".join(f"- {line}" for line in wrong)
-        yield Outcome(self._request("\n".join(filter(None, (lines, known))), before))
+        yield Outcome(self._request("\n".join(filter(None, (lines, known))), before, base))
 
-    def _request(self, lines: str, document: str | None = None) -> str:
-        or_write = "" if self.base else ", or give the whole document again with write_workflow"
-        shown = numbered(document if document is not None else self.text or "")
-        return prompt("problems", problems=lines, document=shown, or_write=or_write)
+    def _request(self, lines: str, document: str, base: CurrentWorkflow | None) -> str:
+        or_write = "" if base else ", or give the whole document again with write_workflow"
+        return prompt("problems", problems=lines, document=numbered(document), or_write=or_write)
 
 
 def mend_and_check(text: str, turn: Turn) -> tuple[str, Checked]:

@@ -99,7 +99,7 @@ async def _act(acting: Acting, reply: Reply, messages: list[Message]) -> AsyncIt
             # What follows in the same reply was asked for too: a draft that is saved does not end the
             # turn
             # then.
-            more = number + 1 < len(reply.calls) and results[-1].text.startswith("Saved as")
+            more = number + 1 < len(reply.calls) and results[-1].saved
             ended = results[-1].ends and not more
         messages.append(_told(acting.turn, call, results[-1]))
     if reply.documents and not reply.calls:

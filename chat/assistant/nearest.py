@@ -92,9 +92,9 @@ class Nearest:
 
     @cached_property
     def _phrases(self) -> list[tuple[tuple[str, str], str]]:
-        import yaml
+        from engine.document import read_document
 
-        intents: Mapping[str, Sequence[str]] = yaml.safe_load(self._intents.read_text(encoding="utf-8"))
+        intents: Mapping[str, Sequence[str]] = read_document(self._intents.read_text(encoding="utf-8")).data
         found = [(("example", e.name), phrase) for e in self._gallery for phrase in e.phrases]
         return found + [(("intent", name), str(p)) for name, phrases in intents.items() for p in phrases]
 

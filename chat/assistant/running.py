@@ -39,7 +39,7 @@ async def run_workflow(
         return
     read = read_inputs(workflow, given)
     if unknown := [name for name in read.wrong if name not in workflow.inputs]:
-        yield Outcome("Not run: " + "; ".join(read.wrong[name] for name in unknown) + ".")
+        yield Outcome("Not run: " + "; ".join(read.wrong[name] for name in unknown) + ".", refused=True)
         return
     notes = "".join(f"`{name}` can't be used: {why}. " for name, why in read.wrong.items())
     required = [name for name in read.wrong if workflow.fields[name].required]
@@ -48,7 +48,7 @@ async def run_workflow(
         yield Outcome("The person was asked for a missing input.", ends=True)
         return
     if read.wrong and not required:
-        yield Outcome(f"Not run. {notes}")
+        yield Outcome(f"Not run. {notes}", refused=True)
         return
     async for event in _start(turn, saved, workflow, read.values):
         yield event

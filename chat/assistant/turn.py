@@ -35,10 +35,15 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an action went: `text` is told to the model, `ends` says that the turn is over."""
+    """How an action went: `text` is told to the model, `ends` says that the turn is over.
+
+    `saved` is true when a version was saved, `refused` when nothing was done; then a person may be told the text.
+    """
 
     text: str
     ends: bool = False
+    saved: bool = False
+    refused: bool = False
 
 
 @dataclass

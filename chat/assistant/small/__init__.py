@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-from chat.assistant.small import building, commands, talking
 from chat.assistant.running import take_input
+from chat.assistant.small import building, commands, talking
 from chat.assistant.turn import Outcome, Turn
-from chat.events import Event
+from chat.events import Event, Text
 from engine.ports import ModelInfo
 
 LARGEST_SMALL = (
@@ -39,6 +39,8 @@ async def small_turn(turn: Turn) -> AsyncIterator[Event]:
     async for event in _answer(turn):
         if not isinstance(event, Outcome):
             yield event
+        elif event.refused:
+            yield Text(event.text)
 
 
 def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:

@@ -34,6 +34,7 @@ def wire_steps(steps: Sequence[str], request: str = "") -> str:
     """The document: a chain in which each step sees the text and what came before it."""
     if not steps:
         raise ValueError("there is no step")
+    steps, request = [_printable(step) for step in steps], _printable(request)
     ids = _ids(steps)
     name = _slug(request, 4) or _slug(" ".join(steps), 4) or "my_workflow"
     fields = [
@@ -114,5 +115,9 @@ def _literal(text: str) -> str:
 
 def _quoted(text: str) -> str:
     """A YAML scalar in double quotes; JSON's strings are such."""
-    clean = "".join(c for c in text if c.isprintable())
-    return json.dumps(clean, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    """Without the characters that YAML does not allow, on one line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
