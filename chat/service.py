@@ -21,6 +21,7 @@ from chat.runner import Turns
 from chat.turns import Assistant
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
 from engine.ports import ModelClient, RunEvent, RunRecord
+from engine.prepare import prepare
 from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
 from sessions.inbox import Inbox, OpenRun
@@ -243,7 +244,7 @@ class ChatService:
         text = yaml if yaml is not None else current.yaml if current else None
         if text is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        workflow = await self._checked_workflow(text)
+        workflow = await prepare(text, self.tools, self.models)
         task = asyncio.create_task(self._start_run(owner, conversation_id, workflow, inputs))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -251,7 +252,8 @@ class ChatService:
 
     async def start_detached_run(self, owner: str, yaml: str, inputs: Mapping[str, Any]) -> str:
         """Run a document outside of any conversation; the run's id. WorkflowInvalid, InputError."""
-        return await self.engine.start(await self._checked_workflow(yaml), inputs, owner=owner)
+        workflow = await prepare(yaml, self.tools, self.models)
+        return await self.engine.start(workflow, inputs, owner=owner)
 
     async def view_run(self, owner: str, run_id: str) -> dict[str, Any]:
         """What `run --json` prints."""
@@ -317,6 +319,7 @@ class ChatService:
         return await self.workflows.get(owner, name, version)
 
     async def _checked_workflow(self, yaml: str) -> Workflow:
+        """Of a document that is to be saved: what the machine lacks does not matter yet."""
         checked = await self.check(yaml)
         if checked.workflow is None:
             raise WorkflowInvalid(checked.problems)

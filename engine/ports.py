@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from engine.check.machine import Machine
 
 RunStatus = Literal["ok", "failed", "cancelled", "waiting", "running"]
 NodeStatus = Literal["ok", "failed", "cancelled", "waiting", "running"]
@@ -114,6 +117,10 @@ class ModelClient(Protocol):
 
     async def info(self, model: str | None = None) -> ModelInfo:
         """Which model a request with `model` would reach. ModelMissing where there is none."""
+        ...
+
+    async def machine(self) -> Machine:
+        """What the models of this installation are, for the checker."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import ModelMissing, ModelUnavailable
 from engine.models import embedded, pricing
@@ -20,6 +20,9 @@ from engine.models.names import (
 )
 from engine.models.redact import redact
 from engine.ports import Message, ModelClient, ModelInfo, ModelReply, ModelRequest, TextDelta
+
+if TYPE_CHECKING:
+    from engine.check.machine import Machine
 
 _TEST_PROMPT = "Say hello in one short sentence, and tell which model you are."
 
@@ -46,6 +49,20 @@ class Models(ModelClient):
     async def info(self, model: str | None = None) -> ModelInfo:
         """Which model answers a request that names `model`, or none. Raises ModelMissing."""
         return await self._described(await self._chooser.target(model))
+
+    async def machine(self) -> Machine:
+        """What the checker asks of this installation."""
+        from engine.check.machine import Machine
+
+        keys = self._chooser.keys()
+        try:
+            model = await self.info()
+        except ModelMissing:
+            model = None
+        reachable = {p for p in PROVIDERS if keys.get(p)}
+        if self._chooser.choice.model and self._chooser.choice.api_base:
+            reachable.add(self._chooser.choice.model.partition("/")[0])
+        return Machine(model, frozenset(reachable), forced=bool(self._chooser.choice.force_model))
 
     async def available(self) -> list[ModelInfo]:
         """What could be picked: the present choice, one per provider with a key, Ollama's, the embedded."""

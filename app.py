@@ -1,0 +1,119 @@
+"""Parlance: the composition root. Everything is built here, once, when it is first needed, and closed here.
+
+python app.py            serve the page and the HTTP API
+python app.py --help     all verbs
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chat.terminal.main import WRONG_USE, main
+from configs.settings import Settings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from chat.service import ChatService
+    from engine.engine import Engine
+    from engine.models import Models
+    from sessions.db import Database
+    from sessions.workflows import Workflows
+    from tools.registry import ToolRegistry
+
+VERSION = "0.1.0"
+
+
+class House:
+    """The parts of the application. A part is imported and made when it is first asked for."""
+
+    version = VERSION
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._forced = settings.force_model
+        self.home: Path = settings.home
+        self.database_path: Path = settings.database_path
+        self.host = settings.host
+        self.port = settings.port
+
+    def force_model(self, model: str) -> None:
+        """Send every model call of this process to `model`; to be said before `models` is used."""
+        self._forced = model
+
+    @cached_property
+    def tools(self) -> ToolRegistry:
+        from tools.registry import ToolRegistry
+
+        return ToolRegistry()
+
+    @cached_property
+    def db(self) -> Database:
+        from sessions.db import open_db
+
+        return open_db(self.database_path)
+
+    @cached_property
+    def models(self) -> Models:
+        from engine.models import ModelChoice, Models
+        from sessions.credentials import Credentials
+
+        settings = self._settings
+        choice = ModelChoice(
+            model=settings.model,
+            force_model=self._forced,
+            api_base=settings.api_base,
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+            keys={provider: key.get_secret_value() for provider, key in settings.keys.items()},
+            home=self.home,
+        )
+        return Models(choice, Credentials(self.home))
+
+    @cached_property
+    def engine(self) -> Engine:
+        from engine.engine import Engine
+        from sessions.runs import SqliteRunStore
+
+        return Engine(SqliteRunStore(self.db), self.models, self.tools, secrets=self._secret)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        from sessions.workflows import Workflows
+
+        return Workflows(self.db)
+
+    @cached_property
+    def service(self) -> ChatService:
+        from chat.assistant import Assistant
+        from chat.service import ChatService
+
+        assistant = Assistant(self.models, self.tools, self.engine, self.workflows)
+        return ChatService(self.db, self.engine, self.models, self.tools, assistant)
+
+    def _secret(self, name: str) -> str | None:
+        found = self._settings.secrets.get(name)
+        return found.get_secret_value() if found else None
+
+    async def close(self) -> None:
+        """Close what was made, the last first."""
+        made = self.__dict__
+        for part in ("service", "engine", "models"):
+            if part in made:
+                await made[part].close()
+        if "db" in made:
+            self.db.close()
+
+
+def run(argv: list[str]) -> int:
+    """Read the settings, when a verb needs them, and do what the command line says."""
+    try:
+        return main(argv, lambda: House(read_settings()), VERSION)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return WRONG_USE
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""The command line: what can be said, and how a verb ends.
+
+Exit 0 is success, 1 is "the answer is no" (problems found, the run failed or was cancelled), 2 is wrong use
+or input that can't be read. Data goes to stdout; progress and errors go to stderr, an error in one plain
+sentence with its fix. Each verb is a module of its own, imported when it is used: `--help` costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chat.terminal.house import House
+from engine.errors import InputError, NotFound, ParlanceError, WorkflowInvalid
+
+NO = 1
+WRONG_USE = 2
+
+# verb -> the function that does it, called with (house, arguments) and returning the exit code
+VERBS = {
+    "serve": "chat.terminal.serve:serve",
+    "check": "chat.terminal.check:check",
+    "run": "chat.terminal.run:run",
+    "chat": "chat.terminal.talk:talk",
+    "workflows": "chat.terminal.lists:workflows",
+    "runs": "chat.terminal.lists:runs",
+    "show": "chat.terminal.lists:show",
+    "doctor": "chat.terminal.doctor:doctor",
+}
+
+
+def main(argv: Sequence[str], make_house: Callable[[], House], version: str) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser(version).parse_args(argv or ["serve"])
+    try:
+        return int(_verb(arguments.verb)(make_house(), arguments))
+    except WorkflowInvalid as error:
+        return _say(error, NO)
+    except (InputError, NotFound) as error:
+        return _say(error, WRONG_USE)
+    except ParlanceError as error:
+        return _say(error, NO)
+    except BrokenPipeError:  # `… | head` has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return NO
+
+
+def _say(error: ParlanceError, code: int) -> int:
+    print(error, file=sys.stderr)
+    return code
+
+
+def _verb(name: str) -> Callable[[House, argparse.Namespace], int]:
+    module, _, function = VERBS[name].partition(":")
+    found: Callable[[House, argparse.Namespace], int] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _parser(version: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description="Say what should happen; get a workflow that is checked, run and answered. "
+        "Without a verb the page is served.",
+        epilog="Settings come from the environment and from .env; .env.example lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"parlance {version}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add_serve(verbs)
+    _add_check(verbs)
+    _add_run(verbs)
+    _add_chat(verbs)
+    _add_lists(verbs)
+    return parser
+
+
+def _add_serve(verbs: Any) -> None:
+    serve = verbs.add_parser("serve", help="serve the page and the HTTP API (what happens without a verb)")
+    serve.add_argument("--host", help="address to bind to (default: PARLANCE_HOST, else 127.0.0.1)")
+    serve.add_argument(
+        "--port", type=int, help="port; 0 takes a free one (default: PARLANCE_PORT, else 7860)"
+    )
+
+
+def _add_check(verbs: Any) -> None:
+    check = verbs.add_parser("check", help="find every problem in workflow files")
+    check.add_argument("files", nargs="+", metavar="FILE", help="a YAML file; - reads standard input")
+    check.add_argument("--json", action="store_true", help="print a list of problems")
+
+
+def _add_run(verbs: Any) -> None:
+    run = verbs.add_parser("run", help="run a workflow and print its outputs")
+    run.add_argument("workflow", metavar="FILE-or-NAME", help="a YAML file, or the name of a saved workflow")
+    run.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an input, as often as needed; @FILE reads them from a JSON object",
+    )
+    run.add_argument("--model", metavar="M", help="send every model call to this model (provider/model)")
+    run.add_argument("--json", action="store_true", help="print the whole run as one object")
+
+
+def _add_chat(verbs: Any) -> None:
+    chat = verbs.add_parser("chat", help="say something to the assistant and print its answer")
+    chat.add_argument("text", help='what you want, for example "summarise a text and translate it to German"')
+    chat.add_argument(
+        "--conversation", metavar="ID", help="go on with this conversation (default: a new one)"
+    )
+    chat.add_argument("--json", action="store_true", help="print the whole answer as one object")
+
+
+def _add_lists(verbs: Any) -> None:
+    listings = {
+        "workflows": "list the saved workflows",
+        "runs": "list the newest runs",
+        "doctor": "tell what is there, what is missing and how to mend it",
+    }
+    for name, said in listings.items():
+        verbs.add_parser(name, help=said).add_argument("--json", action="store_true", help="print JSON")
+    show = verbs.add_parser("show", help="show a run: its nodes, state and outputs")
+    show.add_argument("run_id", metavar="RUN_ID")
+    show.add_argument("--json", action="store_true", help="print the run as one object")

@@ -1,0 +1,106 @@
+"""`app.py run`: one workflow, a live line per node, the outputs at the end.
+
+It runs in this process and imports only what the run uses. A run that is killed is taken up by the next
+`serve`. Ctrl-C cancels the run and waits until it has ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from chat.terminal.check import print_problems
+from chat.terminal.files import is_file_name, parse_inputs, read_text
+from chat.terminal.house import OWNER, House
+from engine.errors import WorkflowInvalid
+
+if TYPE_CHECKING:
+    from engine.workflow import Workflow
+
+EXIT_CODES = {"ok": 0, "waiting": 0, "failed": 1, "cancelled": 1}
+
+
+def run(house: House, arguments: argparse.Namespace) -> int:
+    """Run FILE-or-NAME. Exit 0 when it ended well or waits, 1 when it failed, 2 for wrong input."""
+    inputs = parse_inputs(arguments.input)
+    name = arguments.workflow
+    if arguments.model:
+        house.force_model(arguments.model)
+    return asyncio.run(_run(house, name, inputs, arguments.json))
+
+
+async def _run(house: House, name: str, inputs: Mapping[str, Any], as_json: bool) -> int:
+    try:
+        text = read_text(name) if is_file_name(name) else (await house.workflows.get(OWNER, name)).yaml
+        workflow = await _checked(house, name, text, as_json)
+        if workflow is None:
+            return 1
+        view = await _follow(house, workflow, inputs, as_json)
+    finally:
+        await house.close()
+    if as_json:
+        print(json.dumps(view))
+    else:
+        _print_outputs(view)
+    return EXIT_CODES[view["status"]]
+
+
+async def _checked(house: House, name: str, text: str, as_json: bool) -> Workflow | None:
+    """The workflow when it may run here and now; otherwise its problems are printed."""
+    from engine.prepare import prepare
+
+    try:
+        return await prepare(text, house.tools, house.models)
+    except WorkflowInvalid as error:
+        if as_json:
+            problems = [{"file": name, **p.to_dict()} for p in error.problems]
+            print(json.dumps({"status": "failed", "problems": problems}))
+        else:
+            print_problems(name, error.problems, to_stderr=True)
+        print(f"{error} Nothing was run.", file=sys.stderr)
+        return None
+
+
+async def _follow(
+    house: House, workflow: Workflow, inputs: Mapping[str, Any], as_json: bool
+) -> dict[str, Any]:
+    from chat.terminal.progress import Progress
+
+    run_id = await house.engine.start(workflow, inputs, owner=OWNER)
+    _cancel_on_interrupt(house, run_id)
+    if not as_json:
+        info = await house.models.info() if any(n.kind == "llm" for n in workflow.nodes.values()) else None
+        with Progress(run_id, workflow.name, info) as progress:
+            async for event in house.engine.events(run_id):
+                progress.show(event)
+    return await house.engine.wait(run_id)
+
+
+def _cancel_on_interrupt(house: House, run_id: str) -> None:
+    """Ctrl-C cancels the run in an orderly way, so that its rows say so; a second one ends the process."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def cancel() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        tasks.add(asyncio.ensure_future(house.engine.cancel(run_id)))
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, cancel)
+    except NotImplementedError:  # Windows: asyncio has no signal handlers; KeyboardInterrupt ends the process
+        return
+
+
+def _print_outputs(view: Mapping[str, Any]) -> None:
+    if view["status"] in ("failed", "cancelled"):
+        print(view["error"] or f"The run was {view['status']}.", file=sys.stderr)
+        return
+    outputs = view["outputs"]
+    for key, value in outputs.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        print(text if len(outputs) == 1 else f"{key}: {text}")

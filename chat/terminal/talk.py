@@ -1,0 +1,101 @@
+"""`app.py chat`: one turn with the assistant, the same one that answers on the page."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any
+
+from chat.events import (
+    DraftChanged,
+    Event,
+    Failed,
+    Problems,
+    Question,
+    RunEnded,
+    RunStarted,
+    Step,
+    Text,
+    TurnEnded,
+)
+from chat.terminal.house import OWNER, House
+from chat.terminal.progress import print_model
+
+EXIT_CODES = {"ok": 0, "failed": 1, "stopped": 1, "interrupted": 1}
+
+
+def talk(house: House, arguments: argparse.Namespace) -> int:
+    """Say `text` and print the answer. Exit 1 when the turn failed."""
+    if not arguments.text.strip():
+        print("There is nothing to say. Write what you want in quotes.", file=sys.stderr)
+        return 2
+    return asyncio.run(_talk(house, arguments.text, arguments.conversation, arguments.json))
+
+
+async def _talk(house: House, text: str, conversation_id: str | None, as_json: bool) -> int:
+    try:
+        service = house.service
+        if conversation_id is None:
+            conversation_id = (await service.create(OWNER)).id
+        if not as_json:
+            print_model(await house.models.info())
+        message_id = await service.post(OWNER, conversation_id, text, channel="terminal")
+        status = "failed"
+        async for _, event in service.follow(OWNER, conversation_id, message_id=message_id):
+            if isinstance(event, TurnEnded):
+                status = event.status
+            elif not as_json:
+                _show(event)
+        if as_json:
+            print(json.dumps(await _answer(house, conversation_id, message_id)))
+        else:
+            print()
+            print(f'Go on with: app.py chat --conversation {conversation_id} "…"', file=sys.stderr)
+    finally:
+        await house.close()
+    return EXIT_CODES[status]
+
+
+async def _answer(house: House, conversation_id: str, message_id: str) -> dict[str, Any]:
+    conversation = await house.service.get(OWNER, conversation_id)
+    message = next(m for m in conversation.messages if m.id == message_id)
+    return {
+        "conversation_id": conversation_id,
+        "message_id": message_id,
+        "status": message.status,
+        "text": message.text,
+        "parts": list(message.parts),
+    }
+
+
+def _show(event: Event) -> None:
+    """Text streams to stdout as it comes; what happens beside it goes to stderr, except what is asked."""
+    if isinstance(event, Text):
+        print(event.text, end="", flush=True)
+    elif isinstance(event, Question):
+        print(f"\n\n{event.text}")
+        for option in event.options:
+            print(f"  · {option['label']}")
+    else:
+        line = _aside(event)
+        if line:
+            print(line, file=sys.stderr)
+
+
+def _aside(event: Event) -> str | None:
+    if isinstance(event, Step) and event.status != "running":
+        return f"[{event.status}] {event.title}"
+    if isinstance(event, DraftChanged):
+        return f"[workflow] {event.workflow} version {event.version}: {event.summary}"
+    if isinstance(event, Problems):
+        lines = [f"  line {p['line']}: {p['message']}" for p in event.problems]
+        return "\n".join(["[problems]", *lines])
+    if isinstance(event, RunStarted):
+        return f"[run] {event.run_id} of {event.workflow}"
+    if isinstance(event, RunEnded):
+        return f"[run] {event.run_id} {event.status}"
+    if isinstance(event, Failed):
+        return f"{event.message} {event.fix or ''}".strip()
+    return None

@@ -1,0 +1,61 @@
+"""The documents are true: their links lead somewhere, their commands run, their tables name what there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.settings import Settings
+from tests.fakes.openai_server import FakeOpenAI
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_setting_is_documented() -> None:
+    table = (ROOT / "docs" / "settings.md").read_text()
+    example = (ROOT / ".env.example").read_text()
+    for name in Settings.model_fields:
+        if name not in ("keys", "secrets"):
+            assert f"`PARLANCE_{name.upper()}`" in table
+            assert f"PARLANCE_{name.upper()}=" in example
+
+
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    """Each `app.py` line of the README, against a model server, in a data folder of its own."""
+    lines = re.findall(r"^\.venv/bin/python (app\.py .+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) >= 5
+    with FakeOpenAI() as fake:
+        environment = {**os.environ, "PARLANCE_HOME": str(tmp_path), "PARLANCE_MODEL": "openai/m"}
+        environment["PARLANCE_API_BASE"] = fake.base_url
+        for line in lines:
+            command = f"{sys.executable} {line}"
+            done = subprocess.run(
+                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def test_the_changelog_has_the_version_that_runs() -> None:
+    from app import VERSION
+
+    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_make_targets_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for target in re.findall(r"`make (\w+)", page.read_text()):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name}: make {target}"
