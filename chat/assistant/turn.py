@@ -37,7 +37,8 @@ class House:
 class Outcome:
     """How an action went: `text` is told to the model, `ends` says that the turn is over.
 
-    `saved` is true when a version was saved, `refused` when nothing was done; then a person may be told the text.
+    `saved` is true when a version was saved, `refused` when nothing was done; then a person may be told
+    the text.
     """
 
     text: str

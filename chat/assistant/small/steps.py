@@ -17,7 +17,9 @@ _FILLER = frozenset(
         "their them then there this those to up us we with you your",
     )
 )
-_RESERVED = frozenset({"start", "end", "fail", "continue", "text", "state", "secret"})
+_RESERVED = frozenset(
+    {"null", "true", "false", "start", "end", "fail", "continue", "text", "state", "secret"}
+)
 
 
 def split_steps(text: str) -> list[str]:

@@ -1,0 +1,127 @@
+"""A conversation as people have it: the real service, assistant, engine and stores; only the model's
+server is a fake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chat.assistant import Assistant
+from chat.assistant.nearest import Nearest
+from chat.events import Event, Text
+from chat.gallery import Gallery
+from chat.service import ChatService
+from engine.engine import Engine
+from engine.models import ModelChoice, Models
+from engine.ports import ModelInfo
+from sessions.db import Database, open_db
+from sessions.runs import SqliteRunStore
+from sessions.workflows import Workflows
+from tests.fakes.openai_server import FakeOpenAI, Reply
+from tools.registry import ToolRegistry
+
+OWNER = "local"
+E = TypeVar("E", bound=Event)
+NEAREST = Nearest(Gallery())
+
+
+class KnownModels(Models):
+    """The real adapter, told what kind of model the fake is."""
+
+    kind: Mapping[str, Any] = {}
+
+    async def info(self, model: str | None = None) -> ModelInfo:
+        return replace(await super().info(model), **self.kind)
+
+
+@dataclass
+class Talk:
+    """One conversation. `say` posts a message and gives the turn's events."""
+
+    service: ChatService
+    engine: Engine
+    fake: FakeOpenAI
+    workflows: Workflows
+    conversation: str
+    db: Database
+
+    async def say(self, text: str) -> list[Event]:
+        message = await self.service.post(OWNER, self.conversation, text)
+        follow = self.service.follow(OWNER, self.conversation, message_id=message)
+        return [event async for _, event in follow]
+
+    async def answer(self, *script: Any) -> None:
+        self.fake.script = list(script)
+
+    async def saved(self) -> list[str]:
+        return [workflow.name for workflow in await self.workflows.list(OWNER)]
+
+    async def yaml(self, name: str) -> str:
+        return (await self.workflows.get(OWNER, name)).yaml
+
+    async def runs(self) -> list[dict[str, Any]]:
+        return await self.engine.runs(owner=OWNER)
+
+
+@asynccontextmanager
+async def open_talk(
+    home: Path, fake: FakeOpenAI, kind: Mapping[str, Any], conversation: str | None = None
+) -> AsyncIterator[Talk]:
+    """Everything that one process has; opened again on the same `home` it is the next process."""
+    db = open_db(home / "parlance.db", synchronous="NORMAL")
+    tools = ToolRegistry()
+    models = KnownModels(ModelChoice(model="openai/fake", api_base=fake.base_url, api_key="k", home=home))
+    models.kind = kind
+    engine = Engine(SqliteRunStore(db), models, tools)
+    workflows = Workflows(db)
+    assistant = Assistant(models, tools, engine, workflows, nearest=NEAREST)
+    service = ChatService(db, engine, models, tools, assistant)
+    await engine.recover()
+    await service.recover()
+    conversation = conversation or (await service.create(OWNER)).id
+    try:
+        yield Talk(service, engine, fake, workflows, conversation, db)
+    finally:
+        await service.close()
+        await engine.close()
+        await models.close()
+        db.close()
+
+
+def only(events: Sequence[Event], kind: type[E]) -> E:
+    """The one event of this kind."""
+    found = of(events, kind)
+    assert len(found) == 1, events
+    return found[0]
+
+
+def of(events: Sequence[Event], kind: type[E]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def text_of(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in of(events, Text))
+
+
+def none_of(events: Sequence[Event], *kinds: type[Event]) -> None:
+    assert [event for event in events if isinstance(event, kinds)] == []
+
+
+def call(way: str, name: str, args: Mapping[str, Any] | None = None, say: str = "") -> Reply:
+    """One action, in the way in which this model acts."""
+    if way == "functions":
+        return Reply(text=say, tool_calls=((name, dict(args or {})),))
+    return Reply(value={"say": say, "action": {"name": name, "args": dict(args or {})}})
+
+
+def talk_only(way: str, say: str) -> Reply:
+    return Reply(text=say) if way == "functions" else call(way, "none", say=say)
+
+
+def last_told(fake: FakeOpenAI, index: int = -1) -> str:
+    """The last message of a request: what the model was told before it answered."""
+    return str(fake.requests[index]["messages"][-1]["content"])
