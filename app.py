@@ -6,6 +6,8 @@ python app.py --help     all verbs
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +15,11 @@ from typing import TYPE_CHECKING
 
 from chat.terminal.main import WRONG_USE, main
 from configs.settings import Settings, SettingsError, read_settings
+from engine.errors import ParlanceError
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from chat.service import ChatService
     from engine.engine import Engine
     from engine.models import Models
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
 VERSION = "0.1.0"
+RECOVER_SECONDS = 15
 
 
 class House:
@@ -90,6 +96,64 @@ class House:
 
         assistant = Assistant(self.models, self.tools, self.engine, self.workflows)
         return ChatService(self.db, self.engine, self.models, self.tools, assistant)
+
+    def serve(self, host: str, port: int) -> None:
+        """Serve page and API until told to stop. InputError or Conflict when that can't be done here."""
+        from chat.server import serve
+
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        serve(
+            lambda: self._application(host),
+            home=self.home,
+            host=host,
+            port=port,
+            password=self._password,
+            started=self._started,
+            stopping=self._stopping,
+        )
+
+    @property
+    def _password(self) -> str | None:
+        return self._settings.password.get_secret_value() if self._settings.password else None
+
+    def _application(self, host: str) -> ASGIApp:
+        from chat.api.app import build_app
+        from chat.browser import mount_page
+
+        return build_app(
+            self.service,
+            version=self.version,
+            host=host,
+            home=self.home,
+            password=self._password,
+            page=lambda app: mount_page(app, self.service, self.models, self.tools),
+            background=self._take_up_runs,
+            close=self.close,
+        )
+
+    async def _started(self, address: str) -> None:
+        """Say where the page is and who answers; then load the embedded model if it is the one that does."""
+        print(f"Parlance {self.version} is ready: {address}", flush=True)
+        try:
+            info = await self.models.info()
+        except ParlanceError as error:
+            print(error, flush=True)
+            return
+        print(f"Model: {info.name} ({info.source})", *filter(None, [info.note]), sep="\n", flush=True)
+        async for _ in self.models.warm():
+            pass
+
+    async def _stopping(self) -> None:
+        await self.service.close()
+
+    async def _take_up_runs(self) -> None:
+        """Runs of other processes that were killed while this one serves, such as `app.py run`."""
+        while True:
+            await asyncio.sleep(RECOVER_SECONDS)
+            try:
+                await self.engine.recover()
+            except ParlanceError:
+                logging.getLogger(__name__).exception("Unfinished runs could not be taken up; trying again")
 
     def _secret(self, name: str) -> str | None:
         found = self._settings.secrets.get(name)
