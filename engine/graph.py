@@ -51,6 +51,7 @@ class Graph:
             for n, node in enumerate(self.nodes)
             if any(e.loop for e in self.leaving[n])
         }
+        self.plain = [_plain(edges) for edges in self.leaving]
         self._blockers: dict[int, int] = {}
         self._cyclic = 0
         self._upstream: dict[int, int] | None = None
@@ -100,6 +101,13 @@ class Graph:
             list(dict.fromkeys(a.source for a in arrows if 0 <= a.source != number))
             for number, arrows in enumerate(self.entering)
         ]
+
+
+def _plain(edges: Iterable[Edge]) -> tuple[tuple[int, str], ...] | None:
+    """What always fires when a node ends, as (edge's index, target); None where the state decides."""
+    if any(edge.routes or edge.loop for edge in edges):
+        return None
+    return tuple(dict.fromkeys((edge.index, target) for edge in edges for target in edge.to))
 
 
 def _with_entry(workflow: Workflow) -> tuple[Edge, ...]:

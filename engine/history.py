@@ -21,24 +21,26 @@ _KEPT = 256
 
 
 class _Ended:
-    """An ended visit: where its writes belong, what came before it, the state it saw with its writes."""
+    """An ended visit: where its writes belong, what came before it, the state it saw (None: forgotten)."""
 
-    __slots__ = ("after", "node", "past", "place", "serial", "writes")
+    __slots__ = ("after", "node", "past", "place", "serial", "state", "writes")
 
     def __init__(
         self,
-        place: tuple[int, int],
+        node: int,
+        iteration: int,
         past: Past,
         serial: int,
+        state: Mapping[str, Any],
         writes: Mapping[str, Any],
-        after: Mapping[str, Any],
     ) -> None:
-        self.node = place[0]
-        self.place = place
+        self.node = node
+        self.place = (node, iteration)
         self.past = past
         self.serial = serial
+        self.state: Mapping[str, Any] | None = state
         self.writes = writes
-        self.after: Mapping[str, Any] | None = after
+        self.after: Mapping[str, Any] | None = None
 
 
 class History:
@@ -65,15 +67,16 @@ class History:
         }
 
     def add(
-        self, node: int, iteration: int, past: Past, writes: Mapping[str, Any], after: Mapping[str, Any]
+        self, node: int, iteration: int, past: Past, state: Mapping[str, Any], writes: Mapping[str, Any]
     ) -> Past:
-        """A visit has ended: the past of what follows it."""
+        """A visit that saw `state` has ended: the past of what follows it."""
         bit = 1 << len(self._ended)
         self._serial += 1
-        self._ended.append(_Ended((node, iteration), past, self._serial, writes, after))
+        self._ended.append(_Ended(node, iteration, past, self._serial, state, writes))
         self._nodes |= 1 << node
         if len(self._ended) > _KEPT:
-            self._ended[-_KEPT].after = None
+            old = self._ended[-_KEPT]
+            old.state = old.after = None
         return past | bit
 
     def of_nodes(self, mask: int) -> Past:
@@ -102,7 +105,9 @@ class History:
         if not past:
             return self._base
         last = self._ended[past.bit_length() - 1]
-        if last.after is not None and last.past | 1 << (past.bit_length() - 1) == past:
+        if last.state is not None and last.past | 1 << (past.bit_length() - 1) == past:
+            if last.after is None:
+                last.after = self.apply(last.state, last.writes)
             return last.after
         found = self._states.get(past)
         if found is None:

@@ -166,9 +166,12 @@ class LiveRun:
 
     def _fired(self, visit: Visit, writes: Mapping[str, Any]) -> tuple[Fired, RunError | None]:
         """The edges that fire; none in a run that is being stopped, or when its routes can't be decided."""
-        after = self.scheduler.after(visit, writes)
         if self._stop is not None:
             return (), None
+        plain = self.plan.graph.plain[visit.node]
+        if plain is not None:
+            return plain, None
+        after = self.scheduler.after(visit, writes)
         try:
             return fired_by(self.plan.graph.leaving[visit.node], after, visit.rounds + 1), None
         except RunError as error:

@@ -75,7 +75,6 @@ def _undecided(live: LiveRun, ended: Open, row: NodeRow) -> RunError | None:
 def _after(live: LiveRun, ended: Open, row: NodeRow, *, stopped: bool) -> dict[_Key, Open]:
     """What the row started. In a run that was being stopped nothing was, whatever could have been."""
     scheduler = live.scheduler
-    scheduler.after(ended.visit, row.writes)
     started = scheduler.end(ended.visit, row.writes, live.plan.graph.arrows_of(row.fired))
     found = {} if stopped else {_key(live, visit): live.opened(visit, row.ended_at) for visit in started}
     if sorted(found) != sorted((node, iteration) for node, _, iteration, _ in row.starts):

@@ -30,17 +30,21 @@ class Visit:
     rounds: int
     past: Past
     state: Mapping[str, Any] = field(repr=False)
-    after: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A node that an edge has reached. `fired` holds the arrows, `entered` one that is not its own loop's."""
+    """A node that an edge has reached. `fired` holds the arrows, `entered` one that is not its own loop's.
+
+    The first `settled` of its arrows have fired or can fire no more. That stays so until the node starts:
+    what could make it otherwise would have to come from a node that could reach the arrow all along.
+    """
 
     fired: set[int]
     past: Past
     rounds: int = 0
     entered: bool = False
+    settled: int = 0
 
 
 class Scheduler:
@@ -69,25 +73,24 @@ class Scheduler:
 
     def after(self, visit: Visit, writes: Mapping[str, Any]) -> Mapping[str, Any]:
         """The state as the visit sees it with its own writes; what its routes are decided on."""
-        name = self.graph.loops.get(visit.node)
-        if name is not None:
-            writes = {**writes, name: visit.rounds + 1}
-        visit.after = self.history.apply(visit.state, writes)
-        return visit.after
+        return self.history.apply(visit.state, self._with_rounds(visit, writes))
 
     def end(self, visit: Visit, writes: Mapping[str, Any], arrows: Iterable[Arrow]) -> list[Visit]:
-        """A visit has ended, `after` has been asked for, and these arrows fire."""
-        name = self.graph.loops.get(visit.node)
-        if name is not None:
-            writes = {**writes, name: visit.rounds + 1}
+        """A visit has ended, and these arrows fire."""
         node = visit.node
         self._running[node] -= 1
         if not self._running[node]:
             self._running_mask &= ~(1 << node)
-        past = self.history.add(node, visit.iteration, visit.past, writes, visit.after)
+        writes = self._with_rounds(visit, writes)
+        past = self.history.add(node, visit.iteration, visit.past, visit.state, writes)
         for arrow in arrows:
             self._fire(arrow, past, visit.rounds + 1 if arrow.again else 0)
         return self._start()
+
+    def _with_rounds(self, visit: Visit, writes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A looping node also writes how often it has run."""
+        name = self.graph.loops.get(visit.node)
+        return writes if name is None else {**writes, name: visit.rounds + 1}
 
     def _fire(self, arrow: Arrow, past: Past, rounds: int) -> None:
         waiting = self._waiting.get(arrow.target)
@@ -127,17 +130,15 @@ class Scheduler:
         """None: the node may start. True: it waits for one that runs. False: it waits for waiting ones
         only.
         """
-        arrows = self.graph.entering[node]
-        fired = self._waiting[node].fired
-        if len(arrows) == len(fired):
+        arrows, waiting = self.graph.entering[node], self._waiting[node]
+        if len(arrows) == len(waiting.fired):
             return None
-        held = False
-        for arrow in arrows:
-            if arrow.number not in fired and (blockers := self.graph.blockers(arrow) & active):
-                if blockers & self._running_mask:
-                    return True
-                held = True
-        return False if held else None
+        while waiting.settled < len(arrows):
+            arrow = arrows[waiting.settled]
+            if arrow.number not in waiting.fired and (blockers := self.graph.blockers(arrow) & active):
+                return bool(blockers & self._running_mask or self._waits_for(node) & self._running_mask)
+            waiting.settled += 1
+        return None
 
     def _first_of_circles(self, held: list[int]) -> list[int]:
         """Of each group of nodes that wait for nothing but each other, the first in the document."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from engine.history import reduced
@@ -17,7 +18,13 @@ def time_text(seconds: float | None) -> str | None:
     """ISO 8601 in UTC with milliseconds."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    millis = int(seconds * 1000)
+    return f"{_second_text(millis // 1000)}.{millis % 1000:03d}Z"
+
+
+@lru_cache(256)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def run_view(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from engine.errors import StoreError
 from sessions.migrations import migrate
-from sessions.writer import BUSY_SECONDS, Writer
+from sessions.writer import BUSY_SECONDS, Entry, Writer
 
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
@@ -69,6 +69,10 @@ class Database:
         Jobs run in the order of the calls. One that raises writes nothing and gets its own error.
         """
         return self._writer.submit(job)
+
+    def write_more(self, job: Callable[[sqlite3.Connection], Any]) -> Entry:
+        """As `write`, for a job that is to write more things that come up before its transaction begins."""
+        return self._writer.add(job)
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Write one statement; the number of rows it changed."""

@@ -10,13 +10,18 @@ import json
 import sqlite3
 import time
 from collections.abc import Awaitable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from engine.errors import FenceLost, NotFound
 from engine.ports import NodeRow, Process, RunEnd, RunRecord, RunStatus, Started
 from sessions.db import Database
+from sessions.writer import Entry
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_dumps_again = lru_cache(2048)(_dumps)
+"""For what is the same in many rows: which edges fire, and what starts."""
+
 _SEQ_BITS = 20
 
 _RUN = """
@@ -59,6 +64,7 @@ class SqliteRunStore:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._additions: dict[str, _Addition] = {}
 
     async def create(self, run: RunRecord) -> None:
         await self._db.write(lambda connection: _create(connection, run))
@@ -66,7 +72,16 @@ class SqliteRunStore:
     def append(
         self, run_id: str, epoch: int, rows: Sequence[NodeRow], end: RunEnd | None = None
     ) -> Awaitable[None]:
-        return self._db.write(lambda connection: _append(connection, run_id, epoch, rows, end))
+        addition = self._additions.get(run_id)
+        if addition is None or not addition.takes(epoch):
+            addition = self._additions[run_id] = _Addition(run_id, epoch)
+            addition.entry = self._db.write_more(addition)
+        addition.rows += rows
+        addition.end = end
+        if end is not None:
+            del self._additions[run_id]
+        assert addition.entry is not None  # noqa: S101 - set above
+        return addition.entry.wait()
 
     async def get(self, run_id: str) -> RunRecord:
         found = await self._db.fetch(_GET, (run_id,))
@@ -148,6 +163,26 @@ def _create(connection: sqlite3.Connection, run: RunRecord) -> None:
     connection.execute(_INSERT_RUN, (*who, *what, *when))
 
 
+class _Addition:
+    """What a run adds in one transaction: the fence is read once for all rows that come together."""
+
+    __slots__ = ("end", "entry", "epoch", "rows", "run_id")
+
+    def __init__(self, run_id: str, epoch: int) -> None:
+        self.run_id = run_id
+        self.epoch = epoch
+        self.rows: list[NodeRow] = []
+        self.end: RunEnd | None = None
+        self.entry: Entry | None = None
+
+    def takes(self, epoch: int) -> bool:
+        """Whether rows of this epoch may still go along."""
+        return self.entry is not None and self.entry.open and self.epoch == epoch and self.end is None
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        _append(connection, self.run_id, self.epoch, self.rows, self.end)
+
+
 def _append(
     connection: sqlite3.Connection, run_id: str, epoch: int, rows: Sequence[NodeRow], end: RunEnd | None
 ) -> None:
@@ -155,8 +190,7 @@ def _append(
     if run is None or run["epoch"] != epoch or run["status"] != "running":
         raise FenceLost(f"Run {run_id} has been taken over by another process.")
     first = run["no"] << _SEQ_BITS
-    for row in rows:
-        connection.execute(_INSERT_ROW, _values(first + row.seq, row))
+    connection.executemany(_INSERT_ROW, [_values(first + row.seq, row) for row in rows])
     if end is not None:
         order = _dumps(end.order) if end.order else None
         sums = (end.prompt_tokens, end.completion_tokens, end.cost_usd)
@@ -177,8 +211,8 @@ def _values(key: int, row: NodeRow) -> tuple[Any, ...]:
         row.started_at,
         row.ended_at,
         _dumps(row.writes) if row.writes else None,
-        _dumps(row.fired) if row.fired else None,
-        _dumps(row.starts) if row.starts else None,
+        _dumps_again(row.fired) if row.fired else None,
+        _dumps_again(row.starts) if row.starts else None,
         row.event,
         row.model,
         row.prompt_tokens,

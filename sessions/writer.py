@@ -27,15 +27,22 @@ WAL_LIMIT = 4 * 1024 * 1024
 _LOOK_EVERY = 64
 
 
-class _Entry:
-    """A job and who waits for it."""
+class Entry:
+    """A job and who waits for it. While it is `open`, what it will write may still grow."""
 
-    __slots__ = ("future", "job", "outcome")
+    __slots__ = ("futures", "job", "open", "outcome")
 
-    def __init__(self, job: Job, future: asyncio.Future[Any] | None) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.future = future
+        self.futures: list[asyncio.Future[Any]] = []
+        self.open = True
         self.outcome: Outcome = (False, None)
+
+    def wait(self) -> asyncio.Future[Any]:
+        """A future that ends when the job is committed; cancelling it hurts nobody else."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.futures.append(future)
+        return future
 
 
 class _Batch:
@@ -45,7 +52,7 @@ class _Batch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.entries: list[_Entry] = []
+        self.entries: list[Entry] = []
 
 
 class Writer:
@@ -74,6 +81,10 @@ class Writer:
 
         A job that raises writes nothing; the others in its transaction are not touched.
         """
+        return self.add(job).wait()
+
+    def add(self, job: Job) -> Entry:
+        """As `submit`, for who wants to put more into the job while its entry is open."""
         if self.closed:
             raise StoreError("The database is closed.")
         loop = asyncio.get_running_loop()
@@ -81,15 +92,15 @@ class Writer:
         if batch is None:
             batch = self._filling[loop] = _Batch(loop)
             loop.call_soon(self._flush, loop)
-        future: asyncio.Future[Any] = loop.create_future()
-        batch.entries.append(_Entry(job, future))
-        return future
+        entry = Entry(job)
+        batch.entries.append(entry)
+        return entry
 
     def now(self, job: Job) -> Any:
         """Run one job at once on the calling thread, for code without a loop; waits for a lock as long as
         needed.
         """
-        entry = _Entry(job, None)
+        entry = Entry(job)
         with self._lock:
             _commit(self._connection, [entry])
         good, value = entry.outcome
@@ -113,6 +124,8 @@ class Writer:
         batch = self._filling.pop(loop, None)
         if batch is None:
             return
+        for entry in batch.entries:
+            entry.open = False
         if self._inline and self._handed == self._taken and self._try_now(batch):
             _resolve(batch.entries)
         else:
@@ -179,7 +192,7 @@ class Writer:
             return  # a checkpoint is only put off: the next one does its work too
 
 
-def _commit(connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
+def _commit(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     try:
         if not _begin(connection, wait=BUSY_SECONDS):
             raise StoreError("The database is locked by another program.", "Close it, or try again.")
@@ -204,7 +217,7 @@ def _begin(connection: sqlite3.Connection, *, wait: float) -> bool:
             time.sleep(0.001)
 
 
-def _finish(connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
+def _finish(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     """Run the jobs, each in its savepoint, in the transaction that has begun; commit."""
     try:
         for entry in entries:
@@ -236,18 +249,19 @@ def _translated(error: Exception) -> Exception:
     )
 
 
-def _fail(entries: Sequence[_Entry], error: Exception) -> None:
+def _fail(entries: Sequence[Entry], error: Exception) -> None:
     failure = _translated(error)
     for entry in entries:
         entry.outcome = (False, failure)
 
 
-def _resolve(entries: Sequence[_Entry]) -> None:
+def _resolve(entries: Sequence[Entry]) -> None:
     for entry in entries:
-        if entry.future is None or entry.future.done():
-            continue
         good, value = entry.outcome
-        if good:
-            entry.future.set_result(value)
-        else:
-            entry.future.set_exception(value)
+        for future in entry.futures:
+            if future.done():
+                continue
+            if good:
+                future.set_result(value)
+            else:
+                future.set_exception(value)

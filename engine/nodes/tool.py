@@ -8,13 +8,12 @@ from typing import Any
 from engine.errors import NodeError
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
+from tools.errors import ToolError
+from tools.registry import ToolContext
 
 
 async def run(step: Step) -> Mapping[str, Any]:
     """Render the arguments, call, map the result to the outputs. Secrets never leave this call."""
-    from tools.errors import ToolError
-    from tools.registry import ToolContext
-
     node = step.node
     try:
         tool = step.services.tools.get(node.tool or "")

@@ -50,7 +50,7 @@ class _Turns:
             raise NodeError(node, f"There is no tool {name}.", "Check the name.") from None
 
     async def by_function(self) -> ModelReply:
-        """Tools by function calling; where JSON is wanted and the last reply is none, it is asked for once."""
+        """Tools by function calling. JSON, where it is wanted, is asked for when the model is done."""
         schema = self.asker.schema
         for _ in range(ROUNDS):
             text = schema is None

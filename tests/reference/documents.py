@@ -1,7 +1,9 @@
-"""Random small documents: sequences, forks, routes, cycles and loops put into one another, with joins everywhere.
+"""Random small documents: sequences, forks, routes, cycles and loops put into one another, with joins
+everywhere.
 
-What a document has is noted in its `shares`, so that a test can say that the hard cases are really there. A fork's
-branch may leave its fork early (`short cuts`), never a cycle: how often a cycle throws something off depends on time.
+What a document has is noted in its `shares`, so that a test can say that the hard cases are really there. A
+fork's branch may leave its fork early (`short cuts`), never a cycle: how often a cycle throws something off
+depends on time.
 """
 
 from __future__ import annotations
@@ -56,10 +58,9 @@ class Writer:
         for end in loose:
             end.to.append(name)
         seen = self.random.sample(list(self.fields), min(len(self.fields), self.random.randint(1, 3)))
-        outs = {self.number_field(): "number", **extra}
-        for shared, kind in (("log", "item"), ("notes", "entry"), ("last", "number")):
-            if self.random.random() < 0.3:
-                outs[shared] = kind
+        shared = (("log", "item"), ("notes", "entry"), ("last", "number"))
+        drawn = {name: kind for name, kind in shared if self.random.random() < 0.3}
+        outs = {self.number_field(): "number", **extra, **drawn}
         args: dict[str, Any] = {"id": name, "seen": [f"{{state.{s}}}" for s in seen], "outs": outs}
         counts = {out: f"{{state.{out}}}" for out, kind in outs.items() if kind == "count"}
         if counts:

@@ -1,4 +1,6 @@
-"""Runs a generated document on the engine's own parts: the scheduler alone, or the whole engine with its store."""
+"""Runs a generated document on the engine's own parts: the scheduler alone, or the whole engine with its
+store.
+"""
 
 from __future__ import annotations
 
@@ -136,8 +138,8 @@ def cut_back(db: Database, run_id: str, rows: int) -> None:
             "DELETE FROM node_rows WHERE key > ? AND key < ?", ((no << 20) + rows, (no + 1) << 20)
         )
         connection.execute(
-            "UPDATE runs SET status = 'running', ended_at = NULL, end_event = NULL, row_order = NULL, error = NULL, "
-            "process = 'killed' WHERE id = ?",
+            "UPDATE runs SET status = 'running', ended_at = NULL, end_event = NULL, row_order = NULL, "
+            "error = NULL, process = 'killed' WHERE id = ?",
             (run_id,),
         )
 

@@ -1,4 +1,4 @@
-"""The engine against the reference interpreter, on random documents: the same visits, the same final state."""
+"""The engine against the reference interpreter, on random documents: the same visits, the same state."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ async def test_killed_at_any_row_and_resumed(
                 run = again
 
 
-# --- the tests must be able to fail: engines with a bug put in by hand ---------------------------------------
+# --- the tests must be able to fail: engines with a bug put in by hand
+# ---------------------------------------
 
 
 class ImpatientScheduler(Scheduler):
