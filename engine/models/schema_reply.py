@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from engine.models.schema_form import WRAP
-
 _FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 
@@ -70,6 +68,7 @@ def _embedded_values(text: str) -> list[tuple[int, Any]]:
 
 
 def _unwrapped(value: Any, wrapped: bool) -> list[Any]:
-    if wrapped and isinstance(value, dict) and set(value) == {WRAP}:
-        return [value[WRAP], value]
+    """What may have been meant: a single value often comes under a name, the one asked for or another."""
+    if wrapped and isinstance(value, dict) and len(value) == 1:
+        return [*value.values(), value]
     return [value]

@@ -6,7 +6,7 @@ become writes is asked for again with the reason, whichever way it fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.errors import (
 )
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
-from engine.ports import Message, ModelInfo, ModelReply, ModelRequest
+from engine.ports import Message, ModelInfo, ModelReply, ModelRequest, ToolSpec
 from engine.templates import as_text
 from engine.workflow import LLM, Node, Workflow
 
@@ -35,7 +35,7 @@ async def run(step: Step) -> Mapping[str, Any]:
 
         reply = await ask_with_tools(asker, messages)
     else:
-        reply = await asker.ask(messages, schema=asker.schema, final=True)
+        reply = await asker.ask(messages)
     return asker.writes(reply)
 
 
@@ -95,26 +95,19 @@ class Asker:
         except Misfit as error:
             raise ModelBadReply(f"The reply of {reply.model} does not fit. {error}", _LARGER) from None
 
-    async def ask(
-        self,
-        messages: list[Message],
-        *,
-        schema: Mapping[str, Any] | None = None,
-        final: bool = False,
-        **more: Any,
-    ) -> ModelReply:
-        """One call; a `final` reply must become writes. Vendors' failures come as ModelError."""
+    async def ask(self, messages: Sequence[Message], tools: tuple[ToolSpec, ...] = ()) -> ModelReply:
+        """One call. A reply without calls of tools fits the outputs. ModelError for whatever goes wrong."""
         request = ModelRequest(
             tuple(messages),
             model=self.model,
             temperature=self.llm.temperature,
             max_tokens=self.llm.max_tokens,
-            schema=schema,
+            schema=self.schema,
+            tools=tools,
             api_base=self.llm.api_base,
             fallbacks=tuple(name for each in self.llm.fallbacks if (name := model_name(each)) is not None),
             timeout=self.step.node.timeout,
-            accept=self._objection if final else None,
-            **more,
+            accept=self._objection,
         )
         reply: ModelReply | None = None
         known = False
@@ -124,6 +117,11 @@ class Asker:
             known = reply is not None
         except _NOT_CHARGED:
             known = True
+            raise
+        except ModelBadReply as error:
+            if error.reply is not None:
+                self.step.usage.add(error.reply)
+                known = True
             raise
         finally:
             if not known:
