@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from engine.models import Models
-
     from chat.service import ChatService
     from engine.engine import Engine
+    from engine.models import Models
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 

@@ -12,7 +12,7 @@ from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_name
 from engine.check.reading import NodeView, mapping
-from engine.check.rules import Found, Path, rule
+from engine.check.rules import Found, Path, problems_of, rule
 from engine.ports import ModelInfo
 from engine.problems import Problem
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class Machine:
     """What this installation can do. None stands for "not known", and nothing is said of it.
 
-    `model` answers where the document names none. `providers` are those whose key is set. `known_models` are names `provider/model`; of a provider that occurs in it, the list
-    is complete. `forced` says that every call goes to `model`, whatever the document names.
+    `model` answers where the document names none. `providers` are those whose key is set. `known_models` are
+    names `provider/model`; of a provider that occurs in it, the list is complete. `forced` says that every
+    call goes to `model`, whatever the document names.
     """
 
     model: ModelInfo | None
@@ -57,17 +58,28 @@ def _named(draft: Draft) -> Iterator[_Named]:
 
 
 def _chosen(base: Mapping[str, Any], own: Mapping[str, Any], node: NodeView) -> _Named | None:
-    """The model of a node. Another provider than the default one leaves the default model and address behind."""
+    """The model of a node, None where it names none. A provider alone stands for its usual model.
+
+    Another provider than the default one leaves the default model and address behind.
+    """
+    from engine.models import names
+
     if own.get("provider") not in (None, base.get("provider")):
         base = {}
-    given = {**{k: (v, ("config", "llm", k)) for k, v in base.items() if v is not None}}
+    given: dict[str, tuple[Any, Path]] = {
+        k: (v, ("config", "llm", k)) for k, v in base.items() if v is not None
+    }
     given |= {k: (v, (*node.path, "llm", k)) for k, v in own.items() if v is not None}
     model, path = given.get("model", (None, ()))
     provider, provider_path = given.get("provider", (None, None))
-    if not isinstance(model, str):
+    local = "api_base" in given
+    if isinstance(model, str):
+        whole = not isinstance(provider, str) or model.startswith(f"{provider}/")
+        return _Named(model if whole else f"{provider}/{model}", path, provider_path, local)
+    if not isinstance(provider, str) or provider_path is None:
         return None
-    plain = not isinstance(provider, str) or model.startswith(f"{provider}/")
-    return _Named(model if plain else f"{provider}/{model}", path, provider_path, "api_base" in given)
+    usual = names.default_model(provider) if provider in names.PROVIDERS else f"{provider}/"
+    return _Named(usual, provider_path, provider_path, local)
 
 
 @rule("unknown-provider", "warning")
@@ -99,9 +111,18 @@ def unknown_model(draft: Draft) -> Iterator[Found]:
     Correct the name, fetch the model (`ollama pull NAME`), or leave the name out: then the installation's
     model answers.
     """
+    from engine.models import pricing
+
     known = draft.machine.known_models if draft.machine and not draft.machine.forced else None
     for named in _named(draft):
-        provider = named.name.partition("/")[0]
+        provider, slash, model = named.name.partition("/")
+        if slash and not model:
+            yield Found(named.path, f"The provider {provider} needs a model. Set model beside it.")
+            continue
+        if not slash and not named.local and pricing.provider_of(provider) is None:
+            fix = "Write it as provider/model, as in openai/gpt-5.4-mini."
+            yield Found(named.path, f"The model {provider} is not known. {fix}")
+            continue
         same = [m for m in known or () if m.partition("/")[0] == provider]
         if not same or named.local or named.name in same or f"{named.name}:latest" in same:
             continue
@@ -172,14 +193,7 @@ RULES = (unknown_provider, unknown_model, unlisted_model, no_key, no_model)
 
 def machine_problems(document: Document, tools: ToolRegistry, machine: Machine) -> tuple[Problem, ...]:
     """What these rules alone find in a document that has passed all others."""
-    draft = Draft(document, tools, machine)
-    return tuple(
-        document.problem(
-            each.id, found.path, found.message, severity=each.severity, patch=found.patch, at=found.at
-        )
-        for each in RULES
-        for found in each.find(draft)
-    )
+    return tuple(problems_of(Draft(document, tools, machine), RULES))
 
 
 _STOPS_A_RUN = frozenset(r.id for r in (unknown_provider, unknown_model, no_key, no_model))
