@@ -47,11 +47,11 @@ def split_strings(text: str) -> Iterator[tuple[str, bool]]:
 
 def prepare(text: str) -> str:
     """The text with `{state.x}` as `(state.x)` and line breaks as blanks, each character in its old place."""
-    pieces = []
-    before = ""
+    pieces: list[str] = []
     for piece, literal in split_strings(text):
         if literal:
-            if before[-1:].isalnum() or before[-1:] in ("_", "'", '"'):
+            before = "".join(pieces[-2:])
+            if before[-1:].isalnum() or before[-1:] == "_" or before.rstrip()[-1:] in ("'", '"'):
                 raise SyntaxFault(
                     f"A letter or quote stands right before {piece[:40]}.", "Write 'text' in quotes."
                 )
@@ -60,7 +60,6 @@ def prepare(text: str) -> str:
         else:
             piece = _prepare_code(piece)
         pieces.append(piece)
-        before = piece
     return "".join(pieces)
 
 

@@ -293,14 +293,14 @@ def _index(node: ast.expr) -> str | int | None:
 
 
 def _literals(node: ast.expr) -> tuple[Any, ...] | None:
-    if isinstance(node, ast.Constant):
-        return (node.value,)
-    if isinstance(node, ast.List) and all(isinstance(e, ast.Constant) for e in node.elts):
-        return tuple(e.value for e in node.elts if isinstance(e, ast.Constant))
+    """The literal, or the literals of a list of them; None for anything else."""
+    if isinstance(node, ast.List):
+        items = [None if isinstance(item, ast.List) else _literals(item) for item in node.elts]
+        return None if None in items else tuple(value for item in items if item for value in item)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = node.operand.value if isinstance(node.operand, ast.Constant) else None
         return (-value,) if isinstance(value, int | float) else None
-    return None
+    return (node.value,) if isinstance(node, ast.Constant) else None
 
 
 _SYMBOLS: Mapping[type[ast.cmpop], str] = {
