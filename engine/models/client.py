@@ -119,6 +119,14 @@ class Models(ModelClient):
     def has_key(self, provider: str) -> bool:
         return bool(self._chooser.keys().get(provider))
 
+    def key_source(self, provider: str) -> str | None:
+        """Where a provider's key comes from, in words; None where there is none."""
+        return self._chooser.key_source(provider) if self.has_key(provider) else None
+
+    def keeps_key(self, provider: str) -> bool:
+        """Whether the key was set on the page, so that it can be forgotten there."""
+        return bool(self._store.keys().get(provider))
+
     async def test(self, model: str | None = None) -> ModelReply:
         """Ask a model for a short hello, within 60 seconds. Raises ModelError with the fix."""
         request = ModelRequest((Message("user", _TEST_PROMPT),), model=model, max_tokens=1000, timeout=60.0)

@@ -58,9 +58,12 @@ class Embedded:
         self._address: str | None = None
         self._loading: asyncio.Task[str] | None = None
         self._changed = asyncio.Event()
+        self._closed = False
 
     async def address(self) -> str:
         """The running server's base. Raises ModelMissing or ModelUnavailable when it can't run."""
+        if self._closed:
+            raise ModelUnavailable("The program is ending.")
         # Shielded: one caller that gives up must not stop the loading for the others.
         return await asyncio.shield(self.start())
 
@@ -83,7 +86,8 @@ class Embedded:
             await changed.wait()
 
     async def close(self) -> None:
-        """End the process at once, whatever it is doing."""
+        """End the process at once, whatever it is doing, for good."""
+        self._closed = True
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)

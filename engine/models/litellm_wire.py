@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -14,6 +15,15 @@ from engine.models.wire import SILENCE_SECONDS, Call
 
 # To an address that stands in a document no real key goes; LiteLLM would take one from the environment.
 _NO_KEY = "none"
+# LiteLLM reads these when it is imported. Without them it asks the network for prices, reads any `.env` it
+# finds into the environment, and opens sessions that nobody closes.
+_ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_MODE": "PRODUCTION",
+    "LITELLM_LOG": "ERROR",
+    "DISABLE_AIOHTTP_TRANSPORT": "True",
+}
+_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "httpcore", "openai")
 
 
 class LiteLLMWire:
@@ -35,6 +45,8 @@ class LiteLLMWire:
             num_retries=0,
             max_retries=0,
             drop_params=True,
+            # Else a call with tools imports LiteLLM's proxy, and fails where its package mcp is missing.
+            _skip_mcp_handler=True,
             **call.body,
         )
         try:
@@ -53,15 +65,14 @@ class LiteLLMWire:
 
 
 async def _quiet_litellm() -> Any:
-    # Else it asks the network for prices at import, and reads any `.env` it finds into the environment.
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    os.environ["LITELLM_MODE"] = "PRODUCTION"
+    if "litellm" not in sys.modules:
+        os.environ.update(_ENVIRONMENT)
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     litellm: Any = await load("litellm")
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.disable_hf_tokenizer_download = True
     litellm.disable_aiohttp_transport = True
     litellm.turn_off_message_logging = True
-    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     return litellm
