@@ -1,0 +1,196 @@
+"""The service beside the turns: runs from the page, the workflow of a conversation, and foreign owners."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.events import RunEnded
+from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
+from tests.chat.house import HELD, QUICK, TestHouse, eventually
+
+ANN, BOB = "ann", "bob"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
+    made = await TestHouse(tmp_path).start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def talk(house: TestHouse) -> str:
+    return (await house.service.create(ANN)).id
+
+
+async def test_a_run_from_the_page_becomes_a_message(house: TestHouse, talk: str) -> None:
+    await house.service.save_yaml(ANN, talk, QUICK, "by hand")
+    run_id = await house.service.start_run(ANN, talk, {"who": "Ann"})
+    [card] = (await house.service.get(ANN, talk)).messages
+    events = await house.events(ANN, talk, card.id)
+    [ended] = [event for event in events if isinstance(event, RunEnded)]
+    assert (ended.run_id, ended.run["outputs"]) == (run_id, {"greeting": "Hello Ann"})
+    [card] = (await house.service.get(ANN, talk)).messages
+    assert (card.role, card.reply_to, card.status, card.text) == ("assistant", None, "ok", "")
+    assert card.parts[0] == {
+        "kind": "run_started",
+        "run_id": run_id,
+        "workflow": "quick",
+        "inputs": {"who": "Ann"},
+    }
+    assert card.parts[1]["run"]["outputs"] == {"greeting": "Hello Ann"}
+
+
+async def test_a_run_goes_on_when_nobody_looks_and_does_not_hold_up_a_turn(
+    house: TestHouse, talk: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    await house.service.start_run(ANN, talk, {"gate": str(gate)}, HELD)
+    events = await house.answer(ANN, talk, "say meanwhile")
+    assert events[-1].kind == "turn_ended"
+    card = (await house.service.get(ANN, talk)).messages[0]
+    assert card.status == "live"
+    gate.write_text("found")
+    events = await house.events(ANN, talk, card.id)
+    assert events[-2].kind == "run_ended"
+    assert (await house.service.message(ANN, talk, card.id)).parts[1]["run"]["outputs"] == {"second": "found"}
+
+
+async def test_stop_leaves_runs_of_the_page_alone_and_cancel_ends_them(
+    house: TestHouse, talk: str, tmp_path: Path
+) -> None:
+    run_id = await house.service.start_run(ANN, talk, {"gate": str(tmp_path / "never")}, HELD)
+    await house.service.stop(ANN, talk)
+    assert (await house.service.view_run(ANN, run_id))["status"] == "running"
+    await house.service.cancel_run(ANN, run_id)
+    card = (await house.service.get(ANN, talk)).messages[0]
+    events = await house.events(ANN, talk, card.id)
+    assert (events[-2].kind, events[-1].kind) == ("run_ended", "turn_ended")
+    assert (await house.service.view_run(ANN, run_id))["status"] == "cancelled"
+
+
+async def test_nothing_is_started_where_something_is_wrong(house: TestHouse, talk: str) -> None:
+    with pytest.raises(Conflict):
+        await house.service.start_run(ANN, talk, {})
+    with pytest.raises(WorkflowInvalid):
+        await house.service.start_run(ANN, talk, {}, QUICK.replace("{state.who}", "{state.whom}"))
+    with pytest.raises(InputError):
+        await house.service.start_run(ANN, talk, {}, QUICK)
+    with pytest.raises(InputError):
+        await house.service.start_detached_run(ANN, QUICK, {"whom": "Ann"})
+    assert (await house.service.get(ANN, talk)).messages == ()
+    assert await house.service.runs(ANN) == []
+
+
+async def test_the_editor_saves_versions_and_goes_back(house: TestHouse, talk: str) -> None:
+    saved = await house.service.save_yaml(ANN, talk, QUICK, "first")
+    assert (saved.name, saved.version, saved.message_id) == ("quick", 1, None)
+    changed = QUICK.replace("Hello", "Good day")
+    assert (await house.service.save_yaml(ANN, talk, changed, "politer")).version == 2
+    with pytest.raises(WorkflowInvalid):
+        await house.service.save_yaml(ANN, talk, QUICK.replace("nodes:", "knots:"), "broken")
+    back = await house.service.restore(ANN, talk, 1)
+    assert (back.version, back.yaml) == (3, QUICK)
+    current = await house.service.current_workflow(ANN, talk)
+    assert current == back
+    other = await house.service.create(ANN)
+    assert await house.service.current_workflow(ANN, other.id) is None
+    assert (await house.service.use_workflow(ANN, other.id, "quick")).version == 3
+    with pytest.raises(Conflict):
+        await house.service.restore(ANN, (await house.service.create(ANN)).id, 1)
+
+
+async def test_a_detached_run_belongs_to_its_owner(house: TestHouse) -> None:
+    run_id = await house.service.start_detached_run(ANN, QUICK, {"who": "Ann"})
+    events = [event async for event in house.service.run_events(ANN, run_id)]
+    assert [event.id for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].data["outputs"] == {"greeting": "Hello Ann"}
+    later = [event.id async for event in house.service.run_events(ANN, run_id, after=2)]
+    assert later == [event.id for event in events[2:]]
+    assert [run["run_id"] for run in await house.service.runs(ANN)] == [run_id]
+    assert await house.service.runs(BOB) == []
+
+
+async def test_deleting_ends_what_goes_on(house: TestHouse, talk: str, tmp_path: Path) -> None:
+    never = tmp_path / "never"
+    run_id = await house.service.start_run(ANN, talk, {"gate": str(never)}, HELD)
+    await house.service.post(ANN, talk, f"hold {never}")
+    await house.service.delete(ANN, talk)
+    assert (await house.engine.view(run_id))["status"] == "cancelled"
+    assert house.assistant.closed == len(house.assistant.seen)
+    assert await house.service.list(ANN) == []
+    assert await house.db.fetch("SELECT * FROM messages") == []
+
+
+async def test_a_cancelled_caller_does_not_cut_the_start_of_a_run(house: TestHouse, talk: str) -> None:
+    for _ in range(20):
+        start = asyncio.create_task(house.service.start_run(ANN, talk, {"who": "Ann"}, QUICK))
+        await asyncio.sleep(0.002)
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+
+    async def ended() -> bool:
+        return all(message.status != "live" for message in (await house.service.get(ANN, talk)).messages)
+
+    await eventually(ended)
+    runs = [run["run_id"] for run in await house.service.runs(ANN)]
+    messages = (await house.service.get(ANN, talk)).messages
+    assert [message.parts[1]["run_id"] for message in reversed(messages)] == runs
+
+
+Call = Callable[[Any, str, str, str], Awaitable[Any] | AsyncGenerator[Any]]
+CALLS: dict[str, Call] = {
+    "get": lambda service, talk, message, run: service.get(BOB, talk),
+    "message": lambda service, talk, message, run: service.message(BOB, talk, message),
+    "rename": lambda service, talk, message, run: service.rename(BOB, talk, "mine"),
+    "delete": lambda service, talk, message, run: service.delete(BOB, talk),
+    "post": lambda service, talk, message, run: service.post(BOB, talk, "hello"),
+    "follow": lambda service, talk, message, run: service.follow(BOB, talk),
+    "follow a message": lambda service, talk, message, run: service.follow(BOB, talk, message_id=message),
+    "stop": lambda service, talk, message, run: service.stop(BOB, talk),
+    "edit": lambda service, talk, message, run: service.edit(BOB, talk, message, "other"),
+    "regenerate": lambda service, talk, message, run: service.regenerate(BOB, talk, message),
+    "subscribe": lambda service, talk, message, run: service.subscribe(BOB, talk),
+    "current_workflow": lambda service, talk, message, run: service.current_workflow(BOB, talk),
+    "save_yaml": lambda service, talk, message, run: service.save_yaml(BOB, talk, QUICK, "x"),
+    "use_workflow": lambda service, talk, message, run: service.use_workflow(BOB, talk, "quick"),
+    "restore": lambda service, talk, message, run: service.restore(BOB, talk, 1),
+    "start_run": lambda service, talk, message, run: service.start_run(BOB, talk, {"who": "Bob"}, QUICK),
+    "view_run": lambda service, talk, message, run: service.view_run(BOB, run),
+    "run_events": lambda service, talk, message, run: service.run_events(BOB, run),
+    "cancel_run": lambda service, talk, message, run: service.cancel_run(BOB, run),
+}
+OWN_THINGS_ONLY = {"create", "list", "runs", "start_detached_run"}
+NOBODYS = {"check", "close", "recover"}
+
+
+def test_every_method_is_called_as_a_foreign_owner(house: TestHouse) -> None:
+    methods = {
+        name
+        for name in dir(house.service)
+        if not name.startswith("_") and callable(getattr(house.service, name))
+    }
+    assert methods == {name.split()[0] for name in CALLS} | OWN_THINGS_ONLY | NOBODYS
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_what_is_somebody_elses_is_not_there(
+    house: TestHouse, talk: str, tmp_path: Path, name: str
+) -> None:
+    await house.service.save_yaml(ANN, talk, QUICK, "first")
+    run_id = await house.service.start_run(ANN, talk, {"gate": str(tmp_path / "never")}, HELD)
+    await house.service.post(ANN, talk, f"hold {tmp_path / 'never'}")
+    before = await house.service.get(ANN, talk)
+    message_id = next(message.id for message in before.messages if message.role == "user")
+    called = CALLS[name](house.service, talk, message_id, run_id)
+    with pytest.raises(NotFound):
+        await (anext(called) if isinstance(called, AsyncGenerator) else called)
+    after = await house.service.get(ANN, talk)
+    assert [(m.id, m.status) for m in after.messages] == [(m.id, m.status) for m in before.messages]
+    assert (await house.service.current_workflow(ANN, talk)).yaml == QUICK  # type: ignore[union-attr]
+    assert (await house.service.view_run(ANN, run_id))["status"] == "running"
