@@ -1,0 +1,276 @@
+"""Messages as the chat component shows them: text, step cards, drafts, problems, questions, runs, notes.
+
+A message of the store becomes one entry per part. An entry is what `gr.Chatbot` takes on the browser's side,
+with two more keys of our own: `id`, the message it belongs to, and `raw`, the text to copy or edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from chat.browser.markdown import as_words, one_line, plain, to_blocks, to_html
+from chat.browser.words import as_json, count, duration, money, seconds_between, tokens_of
+from chat.events import Cost
+from chat.parts import Parts
+from sessions.conversations import Message
+
+Entry = dict[str, Any]
+Runs = Mapping[str, Mapping[str, Any]]
+MOST_STEPS = 12
+SHORTEST = 0.05  # seconds worth telling of a step
+TYPING = (
+    '<div class="pl-typing" role="status"><i></i><i></i><i></i><span class="pl-unseen">Answering</span></div>'
+)
+
+
+def message_entries(message: Message, runs: Runs | None = None) -> list[Entry]:
+    """The entries of a message, at least one. `runs` are views of the runs that are under way, by id."""
+    if message.role == "user":
+        return [_entry(message, f'<div class="pl-said">{plain(message.text)}</div>', raw=message.text)]
+    entries: list[Entry] = []
+    for index, part in enumerate(message.parts):
+        entries.extend(_part_entries(message, index, part, runs or {}))
+    entries.extend(_last_words(message))
+    if not entries:
+        entries.append(_entry(message, '<div class="pl-note">Nothing was said.</div>'))
+    if options := _options(message.parts):
+        entries[-1]["options"] = options
+    return entries
+
+
+def _entry(
+    message: Message, content: str, *, raw: str = "", metadata: Mapping[str, Any] | None = None
+) -> Entry:
+    return {
+        "id": message.id,
+        "raw": raw,
+        "role": message.role,
+        "content": [{"type": "text", "text": content}],
+        "metadata": metadata,
+        "options": None,
+    }
+
+
+def _part_entries(message: Message, index: int, part: Mapping[str, Any], runs: Runs) -> Iterable[Entry]:
+    kind = part["kind"]
+    if kind == "text" or kind == "question":
+        if part["text"].strip():
+            yield _entry(message, to_blocks(part["text"]), raw=part["text"].strip())
+    elif kind == "step":
+        yield _entry(message, to_blocks(part.get("detail") or ""), metadata=_step(part))
+    elif kind == "draft":
+        yield _entry(message, _draft_card(part))
+    elif kind == "problems":
+        yield _entry(message, _problems_card(message.id, index, part))
+    elif kind == "run_started":
+        yield _entry(message, _run_card(message, index, part, runs))
+    elif kind == "error":
+        yield _entry(message, _error_card(message.id, part), raw=_sentence(part))
+
+
+def _step(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes the component draw a card that opens and closes."""
+    shown: dict[str, Any] = {
+        "title": f'<span class="pl-step {escape(part["status"])}">{as_words(part["title"])}</span>',
+        "status": "pending" if part["status"] == "running" else "done",
+        "id": str(part["id"]),
+    }
+    if part.get("seconds") and part["seconds"] >= SHORTEST:
+        shown["log"] = duration(float(part["seconds"]))
+    return shown
+
+
+def _options(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, str]] | None:
+    asked = [part for part in parts if part["kind"] == "question" and part.get("options")]
+    if not asked:
+        return None
+    return [{"label": str(option["label"]), "value": str(option["value"])} for option in asked[-1]["options"]]
+
+
+# --- cards ------------------------------------------------------------------------------------------------
+
+
+def _card(kind: str, head: str, body: str = "", *, role: str = "group", label: str = "") -> str:
+    return one_line(
+        f'<div class="pl-card pl-{kind}" role="{role}" title="{escape(label)}">'
+        f'<div class="pl-card-head">{head}</div>{body}</div>'
+    )
+
+
+def _button(text: str, value: str) -> str:
+    """A button of a card; the page's script does what `value` says."""
+    return f'<button type="button" class="pl-act" value="{escape(value)}">{escape(text)}</button>'
+
+
+def _draft_card(part: Mapping[str, Any]) -> str:
+    head = (
+        f'<span class="pl-glyph flow"></span><strong>{escape(str(part["workflow"]))}</strong>'
+        f'<span class="pl-tag">version {int(part["version"])}</span>{_button("Show", "show:graph")}'
+    )
+    body = (
+        f'<div class="pl-card-text">{plain(str(part.get("summary") or ""))}</div>'
+        if part.get("summary")
+        else ""
+    )
+    return _card("draft", head, body + _problem_list(part.get("problems") or ()))
+
+
+def _problems_card(message_id: str, index: int, part: Mapping[str, Any]) -> str:
+    found = count(len(part["problems"]), "problem")
+    head = (
+        f'<span class="pl-glyph warn"></span><strong>Draft not saved</strong>'
+        f'<span class="pl-tag failed">{found}</span>{_button("Open in editor", f"mend:{message_id}:{index}")}'
+    )
+    return _card("problems", head, _problem_list(part["problems"]))
+
+
+def _problem_list(problems: Sequence[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f'<li class="{escape(str(p["severity"]))}"><span class="pl-line">line {int(p["line"])}</span>'
+        f"<span>{plain(str(p['message']))}</span></li>"
+        for p in problems[:MOST_STEPS]
+    )
+    more = len(problems) - MOST_STEPS
+    rows += f"<li><span></span><span>… and {more} more</span></li>" if more > 0 else ""
+    return f'<ul class="pl-problem-list">{rows}</ul>' if rows else ""
+
+
+def _run_card(message: Message, index: int, part: Mapping[str, Any], runs: Runs) -> str:
+    """The run at a glance; its outputs too where no text after it tells them."""
+    run_id = str(part["run_id"])
+    ended = next((p for p in message.parts if p["kind"] == "run_ended" and p["run_id"] == run_id), None)
+    run: Mapping[str, Any] = (ended["run"] if ended else runs.get(run_id)) or {}
+    status = str(ended["status"] if ended else run.get("status") or "running")
+    head = (
+        f'<span class="pl-dot {escape(status)}"></span><strong>{escape(str(part["workflow"]))}</strong>'
+        f'<span class="pl-tag {escape(status)}">{RUN_WORDS.get(status, status)}</span>'
+        f"{_button('Details', f'run:{run_id}')}"
+    )
+    body = _run_steps(run.get("nodes") or ()) + _run_facts(run)
+    told = any(p["kind"] == "text" and p["text"].strip() for p in message.parts[index + 1 :])
+    if ended and not told:
+        body += _run_outcome(run)
+    return _card("run", head, body)
+
+
+RUN_WORDS = {
+    "ok": "done",
+    "failed": "failed",
+    "cancelled": "stopped",
+    "waiting": "waiting",
+    "running": "running",
+}
+
+
+def _run_steps(nodes: Sequence[Mapping[str, Any]]) -> str:
+    """Each node once, at its latest visit; of many only the last ones."""
+    latest = {str(node["id"]): node for node in nodes}
+    shown = list(latest.values())[-MOST_STEPS:]
+    rows = "".join(
+        f'<li><span class="pl-dot {escape(str(node["status"]))}"></span><span>{escape(str(node["id"]))}</span>'
+        f'<span class="pl-faint">{_took(node)}</span></li>'
+        for node in shown
+    )
+    return f'<ul class="pl-steps">{rows}</ul>' if rows else ""
+
+
+def _took(node: Mapping[str, Any]) -> str:
+    return duration(seconds_between(node.get("started_at"), node.get("ended_at")))
+
+
+def _run_facts(run: Mapping[str, Any]) -> str:
+    if not run.get("ended_at"):
+        return ""
+    facts = [
+        duration(seconds_between(run.get("created_at"), run.get("ended_at"))),
+        tokens_of(run),
+        f"cost {money(run.get('cost_usd'))}",
+    ]
+    return f'<div class="pl-facts">{" · ".join(fact for fact in facts if fact)}</div>'
+
+
+def _run_outcome(run: Mapping[str, Any]) -> str:
+    if run.get("error"):
+        return f'<div class="pl-card-text">{plain(str(run["error"]))}</div>'
+    return f'<div class="pl-outcome">{"".join(outputs_html(run.get("outputs") or {}))}</div>'
+
+
+def outputs_html(outputs: Mapping[str, Any]) -> list[str]:
+    """The outputs that say something, each under its name; one alone needs no name."""
+    told = {name: value for name, value in outputs.items() if value not in (None, "", [], {})}
+    if not told:
+        return ['<div class="pl-note">The run ended and gave no output.</div>']
+    return [output_html(name if len(told) > 1 else "", value) for name, value in told.items()]
+
+
+def output_html(name: str, value: Any) -> str:
+    """One output under its name: text as Markdown, anything else as JSON."""
+    label = f'<div class="pl-label">{escape(name)}</div>' if name else ""
+    shown = (
+        one_line(to_html(value))
+        if isinstance(value, str)
+        else f"<pre><code>{plain(as_json(value))}</code></pre>"
+    )
+    return f'<div class="pl-output">{label}{shown}</div>'
+
+
+def _error_card(message_id: str, part: Mapping[str, Any]) -> str:
+    head = f'<span class="pl-glyph warn"></span><strong>{plain(str(part["message"]))}</strong>'
+    fix = f'<div class="pl-card-text">{plain(str(part["fix"]))}</div>' if part.get("fix") else ""
+    acts = _button("Try again", f"retry:{message_id}")
+    if str(part.get("code", "")).startswith("model"):
+        acts += _button("Set up a model", "settings")
+    return _card("error", head, f'{fix}<div class="pl-acts">{acts}</div>', role="alert")
+
+
+def _sentence(part: Mapping[str, Any]) -> str:
+    return " ".join(str(part[key]) for key in ("message", "fix") if part.get(key))
+
+
+# --- what stands at the end of a message ------------------------------------------------------------------
+
+
+def _last_words(message: Message) -> Iterable[Entry]:
+    if message.status == "live":
+        if message.phase == "queued":
+            yield _entry(message, '<div class="pl-note">Comes after the answer above.</div>')
+        elif _is_silent(message.parts):
+            yield _entry(message, TYPING)
+        return
+    if message.status == "stopped":
+        yield _entry(message, '<div class="pl-note">Stopped.</div>')
+    elif message.status == "interrupted":
+        again = _button("Try again", f"retry:{message.id}") if message.reply_to else ""
+        yield _entry(
+            message, f'<div class="pl-note">Interrupted: the program was ended meanwhile. {again}</div>'
+        )
+    if spent := _spent(message.parts):
+        yield _entry(message, f'<div class="pl-spent">{escape(spent)}</div>')
+
+
+def _is_silent(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether nothing in the message moves by itself, so that the person needs a sign of life."""
+    if not parts or parts[-1]["kind"] in ("text", "question"):
+        return not parts
+    return (
+        not any(part["kind"] == "step" and part["status"] == "running" for part in parts)
+        and not Parts(parts).open_runs()
+    )
+
+
+def _spent(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Who answered, with what it took: "gpt-x · 1,204 tokens · $0.0021"."""
+    costs = [part for part in parts if part["kind"] == Cost.kind]
+    if not costs:
+        return ""
+    models = ", ".join(dict.fromkeys(str(part["model"]) for part in costs))
+    dollars = [part["cost_usd"] for part in costs]
+    total = None if any(value is None for value in dollars) else sum(dollars)
+    return " · ".join(filter(None, [models, _all_tokens(costs), f"cost {money(total)}"]))
+
+
+def _all_tokens(costs: Sequence[Mapping[str, Any]]) -> str:
+    counts = [part[key] for part in costs for key in ("prompt_tokens", "completion_tokens")]
+    return "tokens unknown" if any(n is None for n in counts) else count(sum(counts), "token")

@@ -1,0 +1,158 @@
+"""The form of a run: Gradio's own fields, made from the workflow's inputs whenever there is a new version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from anyio.from_thread import run as run_in_loop
+from gradio.context import LocalContext
+
+from chat.browser.markdown import as_words
+from chat.browser.words import as_json
+from engine.errors import InputError, ParlanceError
+from engine.workflow import MISSING
+
+if TYPE_CHECKING:
+    from chat.browser.house import House
+    from engine.workflow import Field, Workflow
+
+AS_JSON = ("list", "dict", "object", "any")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What is to be filled in, and with what it starts: the last run's inputs, else the defaults."""
+
+    conversation: str
+    fields: tuple[Field, ...]
+    last: Mapping[str, Any]
+    example: Mapping[str, Any]
+
+
+def run_form(house: House, key: gr.Textbox) -> None:
+    """Render the form anew when `key` changes: {"conversation": id, "version": n} as JSON, or nothing."""
+
+    @gr.render(inputs=[key], triggers=[key.change], show_progress="hidden")
+    def fill(text: str | None) -> None:
+        owner = house.owner_of(LocalContext.request.get())
+        conversation = json.loads(text or "{}").get("conversation")
+        if owner and conversation:
+            form = run_in_loop(_read, house, owner, str(conversation))
+            if form:
+                _build(house, form)
+
+
+async def _read(house: House, owner: str, conversation_id: str) -> _Form | None:
+    """What the conversation's workflow asks for; None where it has none or one that cannot run."""
+    from engine.check import check
+
+    try:
+        current = await house.service.current_workflow(owner, conversation_id)
+        found = await house.service.get(owner, conversation_id, limit=50)
+    except ParlanceError:
+        return None
+    workflow = check(current.yaml, house.tools).workflow if current else None
+    if current is None or workflow is None:
+        return None
+    parts = [part for message in found.messages for part in message.parts]
+    runs = [p for p in parts if p["kind"] == "run_started" and p["workflow"] == current.name]
+    example = house.gallery.of(current.name)
+    return _Form(
+        conversation_id,
+        tuple(workflow.fields[name] for name in workflow.inputs),
+        runs[-1]["inputs"] if runs else {},
+        _fitting(workflow, example.inputs if example else {}),
+    )
+
+
+def _fitting(workflow: Workflow, example: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The example's inputs, if this version still asks for all of them."""
+    return example if example and set(example) <= set(workflow.inputs) else {}
+
+
+def _build(house: House, form: _Form) -> None:
+    with gr.Column(elem_id="pl-form"):
+        parts = [_component(field, form.last.get(field.name, MISSING)) for field in form.fields]
+        if not parts:
+            gr.Markdown("This workflow asks for nothing. Just run it.", elem_classes="pl-form-note")
+        trouble = gr.Markdown(visible=False, elem_id="pl-form-trouble")
+        with gr.Row(elem_id="pl-form-acts"):
+            start = gr.Button("Run workflow", variant="primary", elem_id="pl-run")
+            if form.example:
+                fill = gr.Button("Fill in an example", variant="secondary", elem_id="pl-example")
+                examples = [_shown(field, form.example.get(field.name)) for field in form.fields]
+                fill.click(
+                    lambda: examples if len(examples) > 1 else examples[0],
+                    outputs=parts,
+                    api_visibility="private",
+                    show_progress="hidden",
+                )
+
+    async def run(request: gr.Request, *values: Any) -> Any:
+        owner = house.owner_of(request)
+        try:
+            if owner is None:
+                raise InputError("You are not signed in any more.", "Load the page again and sign in.")
+            await house.service.start_run(owner, form.conversation, _inputs(form.fields, values))
+        except ParlanceError as error:
+            return gr.Markdown(as_words(str(error)), visible=True)
+        return gr.Markdown("", visible=False)
+
+    start.click(
+        run,
+        inputs=parts,
+        outputs=[trouble],
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=None,
+        trigger_mode="once",
+    )
+
+
+def _component(field: Field, last: Any) -> Any:
+    """The Gradio field for one input."""
+    start = last if last is not MISSING else None if field.default is MISSING else field.default
+    value = _shown(field, start)
+    label = field.name.replace("_", " ") + ("" if field.required else " (optional)")
+    about: dict[str, Any] = {"label": label, "info": field.description or None, "value": value}
+    about["elem_id"] = f"pl-input-{field.name}"
+    name = field.type.name
+    if field.enum:
+        choices = [*field.enum] if field.required else ["", *field.enum]
+        return gr.Dropdown(
+            choices=choices, **{**about, "value": start if start in field.enum else choices[0]}
+        )
+    if name == "bool":
+        return gr.Checkbox(**about)
+    if name in ("int", "float"):
+        return gr.Number(precision=0 if name == "int" else None, **about)
+    if name in AS_JSON:
+        return gr.Textbox(lines=3, max_lines=14, placeholder="[]" if name == "list" else "{}", **about)
+    return gr.Textbox(lines=3 if field.required else 1, max_lines=14, **about)
+
+
+def _shown(field: Field, value: Any) -> Any:
+    """A value as its component takes it."""
+    if field.type.name in AS_JSON and not field.enum:
+        return "" if value is None else as_json(value)
+    if field.type.name == "bool":
+        return bool(value)
+    return value if value is not None or field.type.name in ("int", "float") else ""
+
+
+def _inputs(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
+    """What was filled in. An empty field is left out, so that its default holds; InputError if it is required."""
+    given: dict[str, Any] = {}
+    for field, value in zip(fields, values, strict=True):
+        empty = value is None or (isinstance(value, str) and not value.strip())
+        if not empty:
+            given[field.name] = value
+        elif field.required:
+            raise InputError(f"“{field.name}” is empty.", "Fill it in; the run needs it.", field.name)
+        elif field.type.name == "str" and field.default not in (MISSING, None, ""):
+            given[field.name] = ""
+    return given

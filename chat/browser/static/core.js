@@ -1,0 +1,149 @@
+// Helpers of the page's script: nodes are built from text, never from markup, except where the server made it.
+window.parlance = { conversation: null, entries: [], head: {}, model: null, workflow: null, run: null, parts: {} };
+
+(() => {
+  "use strict";
+  const P = window.parlance;
+
+  // el("button", {class: "x", onclick: f, "aria-label": "…"}, "text", node, …)
+  P.el = (tag, attributes = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === undefined || value === null || value === false) continue;
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else node.setAttribute(name, value === true ? "" : value);
+    }
+    node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+    return node;
+  };
+
+  // Only for what the server rendered with every text escaped: pictures, outputs.
+  P.made = (tag, attributes, markup) => {
+    const node = P.el(tag, attributes);
+    node.innerHTML = markup;
+    return node;
+  };
+
+  P.$ = (selector, root = document) => root.querySelector(selector);
+  P.$$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  const icons = {
+    plus: "M8 3v10M3 8h10",
+    search: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9ZM10.4 10.4 14 14",
+    pencil: "M10.8 2.7l2.5 2.5L5.5 13 2.5 13.5 3 10.5Z",
+    trash: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5",
+    gear: "M8 5.8a2.2 2.2 0 1 1 0 4.4 2.2 2.2 0 0 1 0-4.4ZM8 1.8v1.6M8 12.6v1.6M1.8 8h1.6M12.6 8h1.6M3.6 3.6l1.1 1.1M11.3 11.3l1.1 1.1M12.4 3.6l-1.1 1.1M4.7 11.3l-1.1 1.1",
+    close: "M4 4l8 8M12 4l-8 8",
+    play: "M5 3.2 12.6 8 5 12.8Z",
+    stop: "M4.5 4.5h7v7h-7Z",
+    down: "M8 2.5v8M4.5 7.5 8 11l3.5-3.5M3 13.5h10",
+    back: "M6.5 3.5 2.5 7.5l4 4M2.5 7.5h7a4 4 0 0 1 0 8H8",
+    chats: "M2.5 3.5h11v7h-6l-3 2.5v-2.5h-2Z",
+    flow: "M5.5 2.5h5v3.5h-5ZM2 10h4.5v3.5H2ZM9.5 10H14v3.5H9.5ZM8 6v2M4.2 10V8h7.6v2",
+    wand: "M3 13 10 6M11.5 2v2M11.5 7v2M9 4.5h-.5M14.5 4.5H14M13.3 2.7l-.5.5M13.3 6.3l-.5-.5",
+    list: "M2.5 4h11M2.5 8h11M2.5 12h7",
+  };
+  P.icon = (name) => {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 16 16");
+    svg.setAttribute("class", "pl-icon");
+    svg.setAttribute("aria-hidden", "true");
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", icons[name]);
+    svg.append(path);
+    return svg;
+  };
+
+  P.button = (text, attributes, icon) => {
+    const { class: more = "", ...rest } = attributes;
+    return P.el("button", { type: "button", class: `pl-button ${more}`, ...rest }, icon && P.icon(icon), text && P.el("span", {}, text));
+  };
+
+  // --- Gradio's side ---
+
+  const waiting = [];
+  let bridge = null;
+
+  // Islands come up when Gradio mounts them: those of a tab only when it is opened.
+  P.adopt = () => {
+    for (const { name, element, trigger, server } of (window.parlanceIslands || []).splice(0)) {
+      const root = P.$("[data-island]", element) || element;
+      if (name === "bridge") {
+        bridge = { trigger, server };
+        waiting.splice(0).forEach((go) => go());
+      } else {
+        P.parts[name]?.mount(root);
+      }
+    }
+  };
+  const whenReady = (go) => (bridge ? go() : waiting.push(go));
+
+  // Have Gradio fetch a value from here: chat, composer, yaml, tab, form.
+  P.push = (event) => whenReady(() => bridge.trigger(event, {}));
+
+  // Call a server function; what went wrong is shown and comes back as `error`.
+  P.call = (name, given = {}, { quiet = false } = {}) =>
+    new Promise((resolve) =>
+      whenReady(async () => {
+        let answer;
+        try {
+          answer = await bridge.server[name](given);
+        } catch {
+          answer = { error: "The server did not answer.", fix: "Is it still running? Then try again." };
+        }
+        if (answer?.error && !quiet) P.toast(answer.error, answer.fix);
+        resolve(answer || {});
+      }),
+    );
+
+  // --- small things ---
+
+  P.toast = (text, more) => {
+    const box = P.$("#pl-toasts") || document.body.appendChild(P.el("div", { id: "pl-toasts", role: "status", "aria-live": "polite" }));
+    const toast = P.el("div", { class: "pl-toast" }, P.el("strong", {}, text), more && P.el("span", {}, more));
+    toast.append(P.el("button", { type: "button", "aria-label": "Close", onclick: () => toast.remove() }, P.icon("close")));
+    box.append(toast);
+    setTimeout(() => toast.remove(), 9000);
+  };
+
+  P.ask = ({ title, text, yes, danger }) =>
+    new Promise((resolve) => {
+      const dialog = P.el(
+        "dialog",
+        { class: "pl-dialog small", "aria-labelledby": "pl-ask-title", onclose: () => (dialog.remove(), resolve(dialog.returnValue === "yes")) },
+        P.el("form", { method: "dialog" },
+          P.el("h2", { id: "pl-ask-title" }, title),
+          P.el("p", {}, text),
+          P.el("div", { class: "pl-dialog-acts" },
+            P.el("button", { class: "pl-button", value: "no" }, "Cancel"),
+            P.el("button", { class: `pl-button main ${danger ? "danger" : ""}`, value: "yes", autofocus: true }, yes),
+          ),
+        ),
+      );
+      document.body.append(dialog);
+      dialog.showModal();
+    });
+
+  P.ago = (iso) => {
+    const seconds = (Date.now() - new Date(iso)) / 1000;
+    if (seconds < 60) return "now";
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+    if (seconds < 7 * 86400) return `${Math.floor(seconds / 86400)} d`;
+    return new Date(iso).toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  };
+
+  // On a phone one pane shows at a time.
+  P.pane = (name) => {
+    document.body.dataset.plPane = name;
+    P.$$(".pl-switch button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === name)));
+  };
+
+  P.later = (wait, work) => {
+    let timer;
+    return (...given) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => work(...given), wait);
+    };
+  };
+})();

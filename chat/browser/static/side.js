@@ -1,0 +1,156 @@
+// The left side, the head of the chat and the line below it.
+(() => {
+  "use strict";
+  const P = window.parlance;
+  const { el, button, icon } = P;
+
+  // --- conversations ---
+
+  let root = null;
+  let rows = null;
+  let latest = { items: [], query: "" };
+  let renaming = null;
+
+  const search = P.later(150, (query) => P.tell("search", { query }));
+
+  P.parts.side = {
+    mount(node) {
+      rows = el("ul", { class: "pl-rows", "aria-label": "Conversations" });
+      root = node;
+      node.replaceChildren(
+        el("div", { class: "pl-brand" }, el("span", { class: "pl-mark", "aria-hidden": "true" }), el("span", {}, "Parlance")),
+        button("New conversation", { class: "pl-new", onclick: () => P.open(null) }, "plus"),
+        el("label", { class: "pl-search" }, icon("search"),
+          el("input", { type: "search", placeholder: "Search", "aria-label": "Search conversations", oninput: (e) => search(e.target.value) })),
+        rows,
+      );
+      this.list(latest);
+    },
+    list(data) {
+      latest = data;
+      if (!rows || renaming) return;
+      const nodes = data.items.map(row);
+      if (!nodes.length) {
+        const text = data.query ? "Nothing was found." : "Your conversations will be kept here.";
+        nodes.push(el("li", { class: "pl-none" }, text));
+      }
+      const focused = document.activeElement?.closest?.(".pl-row")?.dataset.id;
+      rows.replaceChildren(...nodes);
+      if (focused) rows.querySelector(`[data-id="${CSS.escape(focused)}"] .pl-open`)?.focus();
+      this.mark();
+    },
+    mark() {
+      P.$$(".pl-row", root || document).forEach((node) => {
+        const open = node.dataset.id === P.conversation;
+        node.classList.toggle("open", open);
+        node.querySelector(".pl-open")?.setAttribute("aria-current", open ? "page" : "false");
+      });
+    },
+  };
+
+  const row = (item) =>
+    el("li", { class: "pl-row", "data-id": item.id },
+      el("button", { type: "button", class: "pl-open", title: item.title, onclick: () => P.open(item.id) },
+        el("span", { class: "pl-title" }, item.title), el("span", { class: "pl-ago" }, P.ago(item.updated_at))),
+      el("span", { class: "pl-row-acts" },
+        el("button", { type: "button", "aria-label": `Rename “${item.title}”`, title: "Rename", onclick: () => rename(item) }, icon("pencil")),
+        el("button", { type: "button", "aria-label": `Delete “${item.title}”`, title: "Delete", onclick: () => remove(item) }, icon("trash"))),
+    );
+
+  const rename = (item) => {
+    const node = rows.querySelector(`[data-id="${CSS.escape(item.id)}"]`);
+    renaming = item.id;
+    const end = async (keep) => {
+      if (renaming !== item.id) return;
+      renaming = null;
+      const title = input.value.trim();
+      if (keep && title !== item.title) {
+        item.title = title || item.title;
+        await P.call("rename", { conversation: item.id, title });
+      }
+      P.parts.side.list(latest);
+      rows.querySelector(`[data-id="${CSS.escape(item.id)}"] .pl-open`)?.focus();
+    };
+    const input = el("input", { class: "pl-rename", value: item.title, "aria-label": "New name", maxlength: 60,
+      onblur: () => end(true),
+      onkeydown: (e) => {
+        if (e.key === "Enter") end(true);
+        if (e.key === "Escape") (e.stopPropagation(), end(false));
+      } });
+    node.replaceChildren(input);
+    input.focus();
+    input.select();
+  };
+
+  const remove = async (item) => {
+    const sure = await P.ask({ title: "Delete this conversation?", text: `“${item.title}” and its messages will be gone. Its workflow is kept.`, yes: "Delete", danger: true });
+    if (sure) await P.call("delete", { conversation: item.id });
+  };
+
+  // --- the head ---
+
+  let title = null;
+  let chip = null;
+
+  P.parts.head = {
+    mount(node) {
+      title = el("h1", { class: "pl-head-title" });
+      chip = el("button", { type: "button", class: "pl-model", "aria-haspopup": "dialog", onclick: () => P.parts.settings.open() });
+      node.replaceChildren(title, chip);
+      this.show(P.head);
+      showModel();
+    },
+    show(data) {
+      const was = P.head.live;
+      P.head = data;
+      if (title) title.textContent = data.title || "New conversation";
+      document.title = data.title ? `${data.title} · Parlance` : "Parlance";
+      document.body.toggleAttribute("data-pl-live", !!data.live);
+      document.body.toggleAttribute("data-pl-earlier", !!data.earlier);
+      if (!!was !== !!data.live) P.push("composer");
+    },
+  };
+
+  P.takeModel = (data) => {
+    P.model = data;
+    showModel();
+    P.parts.settings.refresh();
+  };
+
+  const shortName = (name) => (name || "").split("/").at(-1);
+
+  const showModel = () => {
+    const model = P.model;
+    if (!chip || !model) return;
+    const loading = model.loading === "loading";
+    const parts = [el("span", { class: `pl-dot ${model.error || model.loading === "failed" ? "failed" : loading ? "running" : "ok"}` })];
+    if (model.demo) parts.push(el("span", { class: "pl-demo" }, "Demo model"));
+    parts.push(el("span", { class: "pl-model-name" }, model.name ? shortName(model.name) : "No model"));
+    if (loading) parts.push(el("span", { class: "pl-faint" }, model.fraction ? `loading ${Math.round(model.fraction * 100)} %` : "loading"));
+    chip.classList.toggle("demo", !!model.demo);
+    chip.replaceChildren(...parts, icon("gear"));
+    chip.setAttribute("aria-label", `Model: ${model.name || "none"}${model.demo ? ", a demo model" : ""}. Open the settings`);
+    chip.title = [model.name, model.source].filter(Boolean).join(" · ") || model.error;
+    chip.style.setProperty("--pl-part", loading ? String(model.fraction || 0.04) : "0");
+    showFoot();
+  };
+
+  // --- below the message box ---
+
+  let foot = null;
+  P.parts.foot = {
+    mount(node) {
+      foot = node;
+      showFoot();
+    },
+  };
+
+  const showFoot = () => {
+    const model = P.model;
+    if (!foot || !model) return;
+    const settings = (text) => el("button", { type: "button", class: "pl-link", onclick: () => P.parts.settings.open() }, text);
+    if (model.error) foot.replaceChildren(el("span", { class: "failed" }, `${model.error} `), settings("Set up a model"));
+    else if (model.demo) foot.replaceChildren(el("span", {}, `${model.note || "A small demo model answers: good for a first look, not for real work."} `), settings("Use a better one"));
+    else foot.replaceChildren(el("span", {}, `${model.name} answers`), el("span", { class: "pl-faint" }, model.source ? ` · ${model.source}` : ""));
+  };
+})();

@@ -1,0 +1,73 @@
+// The page's one connection to what happens on the server. It comes back by itself, and then everything is sent anew.
+(() => {
+  "use strict";
+  const P = window.parlance;
+  let socket = null;
+  let pause = 400;
+  let lost = null;
+
+  const on = {
+    list: (data) => P.parts.side.list(data),
+    head: (data) => mine(data) && P.parts.head.show(data),
+    chat: (data) => mine(data) && P.takeChat(data),
+    workflow: (data) => mine(data) && P.takeWorkflow(data.workflow),
+    run: (data) => mine(data) && P.takeRun(data.run),
+    draft: (data) => P.takeDraft(data),
+    diff: (data) => P.parts.versions.diff(data),
+    model: (data) => P.takeModel(data),
+    gone: (data) => mine(data) && P.open(null),
+    error: (data) => P.toast(data.message, data.fix),
+  };
+  const mine = (data) => data.conversation === P.conversation;
+
+  P.tell = (op, data = {}) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ op, ...data }));
+  };
+
+  P.connect = () => {
+    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/page/socket`);
+    socket.onopen = () => {
+      pause = 400;
+      clearTimeout(lost);
+      delete document.body.dataset.plLost;
+      P.tell("open", { conversation: P.conversation });
+    };
+    socket.onmessage = (event) => {
+      const data = JSON.parse(event.data);
+      on[data.type]?.(data);
+    };
+    socket.onclose = (event) => {
+      if (event.code === 4401) return location.reload();
+      lost ||= setTimeout(() => (document.body.dataset.plLost = ""), 1200);
+      setTimeout(() => ((lost = null), P.connect()), pause);
+      pause = Math.min(pause * 1.6, 5000);
+    };
+  };
+
+  // --- which conversation is open ---
+
+  P.open = (id, { replace = false, pane = "chat" } = {}) => {
+    P.conversation = id || null;
+    const url = new URL(location);
+    if (id) url.searchParams.set("c", id);
+    else url.searchParams.delete("c");
+    if (url.href !== location.href) history[replace ? "replaceState" : "pushState"](null, "", url);
+    P.forget();
+    P.tell("open", { conversation: P.conversation });
+    P.pane(pane);
+    P.parts.side.mark();
+    P.$("#pl-box textarea")?.focus({ preventScroll: true });
+  };
+
+  P.forget = () => {
+    P.parts.head.show({});
+    P.takeChat({ first: 0, entries: [] });
+    P.takeWorkflow(null);
+    P.takeRun(null);
+  };
+
+  addEventListener("popstate", () => {
+    const id = new URL(location).searchParams.get("c");
+    if (id !== P.conversation) P.open(id, { replace: true });
+  });
+})();

@@ -1,0 +1,159 @@
+"""What the right-hand side of the page shows, as plain JSON: the workflow, a run, two versions compared."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chat.browser.cards import RUN_WORDS, outputs_html
+from chat.browser.words import count, duration, money, seconds_between, tokens_of
+from chat.graph_svg import graph_svg
+
+if TYPE_CHECKING:
+    from engine.check import Checked
+    from engine.document import Document
+    from sessions.workflows import Version
+    from tools.registry import ToolRegistry
+
+CONTEXT_LINES = 3
+
+
+def node_lines(document: Document) -> dict[str, int]:
+    """The 1-based line of each node's id, as far as the document has nodes."""
+    data = document.data
+    nodes = data.get("nodes") if isinstance(data, Mapping) else None
+    if not isinstance(nodes, list):
+        return {}
+    return {
+        node["id"]: document.position(("nodes", index))[0]
+        for index, node in enumerate(nodes)
+        if isinstance(node, Mapping) and isinstance(node.get("id"), str)
+    }
+
+
+def workflow_view(
+    name: str, yaml: str, tools: ToolRegistry, versions: Sequence[Version] = ()
+) -> dict[str, Any]:
+    """The workflow with its picture, its problems and its versions, the newest first."""
+    from engine.check import check
+
+    checked = check(yaml, tools)
+    newest = versions[0].version if versions else 0
+    return {
+        "name": name,
+        "version": newest,
+        "yaml": yaml,
+        "svg": graph_svg(checked.document.data or {}, lines=node_lines(checked.document)),
+        "versions": [_version(version) for version in versions],
+        **problems_view(checked),
+    }
+
+
+def problems_view(checked: Checked) -> dict[str, Any]:
+    """The problems by line, and whether a patch is at hand for some."""
+    problems = sorted(checked.problems, key=lambda p: (p.line, p.column))
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    return {
+        "problems": [problem.to_dict() for problem in problems],
+        "patches": sum(problem.patch is not None for problem in problems),
+        "verdict": ", ".join(
+            filter(
+                None,
+                [count(errors, "error") if errors else "", count(warnings, "warning") if warnings else ""],
+            )
+        ),
+        "ok": not errors,
+    }
+
+
+def _version(version: Version) -> dict[str, Any]:
+    shown = version.to_dict()
+    return {key: shown[key] for key in ("version", "summary", "created_at")} | {
+        "by": "chat" if version.message_id else "editor"
+    }
+
+
+# --- runs -------------------------------------------------------------------------------------------------
+
+
+def run_view(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run in words. `run` is the object that `run --json` prints, perhaps with nodes that still run."""
+    ended = bool(run.get("ended_at"))
+    return {
+        "run_id": run["run_id"],
+        "workflow": run.get("workflow") or "",
+        "status": run.get("status") or "running",
+        "word": RUN_WORDS.get(str(run.get("status")), str(run.get("status") or "running")),
+        "created_at": run.get("created_at"),
+        "ended": ended,
+        "seconds": duration(seconds_between(run.get("created_at"), run.get("ended_at"))),
+        "tokens": tokens_of(run) if ended else "",
+        "cost": money(run.get("cost_usd")) if ended else "",
+        "models": ", ".join(dict.fromkeys(str(n["model"]) for n in run.get("nodes", ()) if n.get("model"))),
+        "error": run.get("error"),
+        "nodes": [_node(node) for node in run.get("nodes", ())],
+        "inputs": run.get("inputs") or {},
+        "raw_outputs": run.get("outputs") or {},
+        "outputs": outputs_html(run.get("outputs") or {}) if ended and run.get("status") == "ok" else [],
+    }
+
+
+def _node(node: Mapping[str, Any]) -> dict[str, Any]:
+    used = node.get("prompt_tokens") is not None or node.get("completion_tokens") is not None
+    return {
+        "id": node["id"],
+        "status": node["status"],
+        "visit": node.get("iteration") or 1,
+        "attempt": node.get("attempt") or 1,
+        "seconds": duration(seconds_between(node.get("started_at"), node.get("ended_at"))),
+        "model": node.get("model") or "",
+        "tokens": tokens_of(node) if used else "",
+        "cost": money(node.get("cost_usd")) if used else "",
+        "error": node.get("error"),
+    }
+
+
+def with_node(run: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's object with a node started or ended: it takes the place of the same visit and attempt."""
+    key = ("id", "iteration", "attempt")
+    nodes = [dict(n) for n in run.get("nodes", ())]
+    for index, other in enumerate(nodes):
+        if all(other.get(name) == node.get(name) for name in key):
+            nodes[index] = dict(node)
+            break
+    else:
+        nodes.append(dict(node))
+    return {**run, "nodes": nodes}
+
+
+# --- versions ---------------------------------------------------------------------------------------------
+
+
+def diff_rows(old: str, new: str) -> list[dict[str, Any]]:
+    """The lines of both, marked same, add, del or skip (a stretch that is the same, `text` says how long)."""
+    before, after = old.splitlines(), new.splitlines()
+    rows: list[dict[str, Any]] = []
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        if tag == "equal":
+            rows.extend(_same_rows(before, a1, a2, b1, first=a1 == 0, last=a2 == len(before)))
+        else:
+            rows.extend({"kind": "del", "old": a + 1, "new": None, "text": before[a]} for a in range(a1, a2))
+            rows.extend({"kind": "add", "old": None, "new": b + 1, "text": after[b]} for b in range(b1, b2))
+    return rows
+
+
+def _same_rows(
+    lines: Sequence[str], start: int, end: int, other: int, *, first: bool, last: bool
+) -> Iterable[dict[str, Any]]:
+    """Lines that stay, only those near a change; the middle becomes one row."""
+    head = start if first else start + CONTEXT_LINES
+    tail = end if last else end - CONTEXT_LINES
+    for number in range(start, end):
+        if head <= number < tail and tail - head > 1:
+            if number == head:
+                yield {"kind": "skip", "old": None, "new": None, "text": f"{tail - head} lines as before"}
+            continue
+        yield {"kind": "same", "old": number + 1, "new": other + number - start + 1, "text": lines[number]}

@@ -1,0 +1,51 @@
+"""Numbers and times in words, the same everywhere on the page. What is not known is said to be unknown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def money(dollars: float | None) -> str:
+    """In US dollars, with as many places as a small sum needs."""
+    if dollars is None:
+        return "unknown"
+    if dollars == 0:
+        return "$0"
+    return (
+        f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}" if dollars >= 0.0001 else "below $0.0001"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """ "0.4 s", "12 s", "3 min 5 s"; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Between two ISO 8601 times; None as long as one of them is missing."""
+    if not start or not end:
+        return None
+    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+
+
+def tokens_of(run: Mapping[str, Any]) -> str:
+    """The tokens of a run or a node: "1,204 tokens", or that they are unknown."""
+    counts = [run.get("prompt_tokens"), run.get("completion_tokens")]
+    known = [number for number in counts if number is not None]
+    return count(sum(known), "token") if len(known) == 2 else "tokens unknown"
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
