@@ -31,16 +31,22 @@ class Models(ModelClient):
     """Every model that can be asked. `store` keeps what is set on the page; without one it is forgotten.
 
     Costs are US dollars by list price; None where no price is known; 0.0 for the embedded model and for
-    Ollama's local models, which are known to be free.
+    Ollama's local models, which are known to be free. `backoff` is the first pause before a failed call is made
+    again, in seconds.
     """
 
     def __init__(
-        self, choice: ModelChoice, store: CredentialStore | None = None, *, cache_prompt: bool = True
+        self,
+        choice: ModelChoice,
+        store: CredentialStore | None = None,
+        *,
+        backoff: float = 0.5,
+        cache_prompt: bool = True,
     ) -> None:
         self._store = store or InMemory()
         self._chooser = Chooser(choice, self._store)
         self._embedded = embedded.Embedded(cache_prompt=cache_prompt)
-        self._adapter = Adapter(self._chooser, self._embedded)
+        self._adapter = Adapter(self._chooser, self._embedded, backoff=backoff)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[TextDelta | ModelReply, None]:
         """The reply in pieces, then whole. Raises ModelError, never a vendor's error."""
