@@ -27,7 +27,7 @@ def _template(name: str) -> Template:
     return Template(re.sub(r"\A<!--.*?-->\n", "", text, flags=re.DOTALL))
 
 
-def prompt(name: str, **parts: str) -> str:
+def prompt(name: str, /, **parts: str) -> str:
     """The prompt file `name`.md with its `$places` filled. KeyError for a place without a part."""
     return _template(name).substitute(parts).rstrip() + "\n"
 

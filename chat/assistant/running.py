@@ -18,6 +18,9 @@ from chat.turns import CurrentWorkflow
 if TYPE_CHECKING:
     from engine.workflow import Workflow
 
+DEMO = "embedded/"
+DEMO_NOTE = "\n\n*The small demo model wrote this, so don't rely on it.*"
+
 
 async def find_workflow(turn: Turn, name: str | None) -> CurrentWorkflow | None:
     """The workflow of this name, or the current one. NotFound when there is none of that name."""
@@ -88,5 +91,6 @@ async def _start(
     )
     yield RunStarted(run_id, saved.name, dict(values))
     run = await engine.wait(run_id)
-    yield Text(run_result(run))
+    by_demo = any(str(node.get("model") or "").startswith(DEMO) for node in run.get("nodes", ()))
+    yield Text(run_result(run) + (DEMO_NOTE if by_demo and run["status"] == "ok" else ""))
     yield Outcome(f"The run ended: {run['status']}.", ends=True)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 CLEAR, MARGIN = 0.55, 0.12
 NEAR = 0.42
 INTENT = 0.68
+TALK = ("chat", "greeting", "thanks")
 
 Events = AsyncIterator[Event | Outcome]
 
@@ -63,7 +64,7 @@ async def _by_meaning(turn: Turn, request: Request) -> Events:
     if first.score >= CLEAR and first.score - second.score >= MARGIN:
         return adapt(turn, first.example, request)
     near = first.score >= NEAR
-    talk = found.intent == "chat" and found.intent_score > first.score
+    talk = found.intent in TALK and found.intent_score > first.score
     if near or (_sounds_like_work(request.wish) and not talk):
         return _offer(turn, [match.example for match in found.examples[:3]], near)
     return talking.small_talk(turn)
@@ -82,6 +83,8 @@ def _intent(turn: Turn, intent: str) -> Events:
         "explain": talking.explain_current,
         "examples": talking.list_examples,
         "help": talking.help_text,
+        "greeting": talking.greet,
+        "thanks": talking.welcome,
     }
     return plain.get(intent, talking.small_talk)(turn)
 

@@ -1,11 +1,12 @@
 """Slots: the inputs of an example that have a default, filled from what the person said.
 
-Numbers and choices are found by code. For free text the model is asked, in one constrained object, and
+Numbers and choices are found by code. For free text the model is asked, one slot at a time under a grammar, and
 believed only where what it copied does stand in the request: a model of this size invents otherwise.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,15 +38,22 @@ async def fill_slots(turn: Turn, fields: Sequence[Field], request: str) -> dict[
     """Values said in the request, by field; what was not said is left out."""
     numbers = [f for f in fields if f.type.name in ("int", "float")]
     values = _numbers(numbers, request) | _choices(fields, request)
-    free = [f for f in fields if f.type.name == "str" and not f.enum and _short_text(f)]
-    if free:
-        values |= await _ask_model(turn, free, request[:LONGEST_REQUEST])
+    for series in _series([f for f in fields if f.type.name == "str" and not f.enum and _short_text(f)]):
+        values |= await _ask_model(turn, series, " ".join(request.split())[:LONGEST_REQUEST])
     return values
 
 
 def _short_text(slot: Field) -> bool:
     """Whether a slot takes a word or two: its default does too. Layouts and the like are left alone."""
     return 0 < len(str(slot.default)) <= LONGEST_VALUE and "{" not in str(slot.default)
+
+
+def _series(fields: Sequence[Field]) -> list[list[Field]]:
+    """Slots that belong together (`first_language`, `second_language` …) in one list; the others alone."""
+    found: dict[str, list[Field]] = {}
+    for slot in fields:
+        found.setdefault(re.sub(r"^(first|second|third|fourth|fifth)_", "", slot.name), []).append(slot)
+    return list(found.values())
 
 
 def _choices(fields: Iterable[Field], request: str) -> dict[str, Any]:
@@ -58,56 +66,68 @@ def _choices(fields: Iterable[Field], request: str) -> dict[str, Any]:
     return found
 
 
+_DIGITS = re.compile(rf"\b(\d+(?:\.\d+)?|{'|'.join(_NUMBERS)})\b", re.IGNORECASE)
+
+
 def _numbers(fields: Sequence[Field], request: str) -> dict[str, Any]:
-    """A number belongs to the slot whose words stand beside it ("3 weeks"); a lone one to a lone slot."""
-    digits = re.compile(rf"\b(\d+(?:\.\d+)?|{'|'.join(_NUMBERS)})\b((?:\W+\w+){{0,4}})", re.IGNORECASE)
-    matches = [(_number(m.group(1)), _stems(m.group(2))) for m in digits.finditer(request)]
+    """A number belongs to the slot whose word comes next after it ("3 weeks"); a lone one to a lone slot."""
     found: dict[str, Any] = {}
-    for slot in fields:
-        own = _stems(f"{slot.name.replace('_', ' ')} {slot.description}") - _stems(
-            "how many you have can which the a"
-        )
-        for number, words in matches:
-            if own & words:
-                found.setdefault(slot.name, number if slot.type.name == "float" else int(number))
+    matches = list(_DIGITS.finditer(request))
+    ends = [*(match.start() for match in matches[1:]), len(request)][: len(matches)]
+    for match, end in zip(matches, ends, strict=True):
+        for word in re.findall(r"[a-z]+", request[match.end() : end].lower())[:3]:
+            slot = next((f for f in fields if word.rstrip("s") in _units(f)), None)
+            if slot:
+                found.setdefault(slot.name, _number(match.group(), slot))
+                break
     if not found and len(fields) == len(matches) == 1:
-        number = matches[0][0]
-        found[fields[0].name] = number if fields[0].type.name == "float" else int(number)
+        found[fields[0].name] = _number(matches[0].group(), fields[0])
     return found
 
 
-def _number(text: str) -> float:
-    return float(_NUMBERS.get(text.lower(), 0) or text)
+def _units(slot: Field) -> set[str]:
+    """The words that a slot counts: the first of its name, and what its description asks "How many" of."""
+    asked = re.match(r"How many (\w+)", slot.description)
+    words = [slot.name.split("_")[0], *([asked.group(1)] if asked else [])]
+    return {word.lower().rstrip("s") for word in words}
 
 
-def _stems(text: str) -> set[str]:
-    return {word.rstrip("s") for word in re.findall(r"[a-z]+", text.lower())}
+def _number(text: str, slot: Field) -> int | float:
+    value = float(_NUMBERS.get(text.lower(), 0) or text)
+    return value if slot.type.name == "float" else int(value)
 
 
-async def _ask_model(turn: Turn, fields: Sequence[Field], request: str) -> dict[str, Any]:
-    names = [f.name for f in fields]
+async def _ask_model(turn: Turn, series: Sequence[Field], request: str) -> dict[str, Any]:
+    """The values of one slot, or of several that belong together and are said in one breath."""
+    slot = series[0]
+    name = slot.name.replace("_", " ")
+    shown = prompt("slot_example", value=str(slot.default), name=name).strip()
+    messages = (
+        Message("user", prompt("slot", name=name, request=shown).strip()),
+        Message("assistant", json.dumps({slot.name: slot.default}, ensure_ascii=False)),
+        Message("user", prompt("slot", name=name, request=request).strip()),
+    )
     schema = {
         "type": "object",
-        "properties": {name: {"type": "string", "maxLength": LONGEST_VALUE} for name in names},
-        "required": names,
+        "properties": {slot.name: {"type": "string", "maxLength": LONGEST_VALUE}},
+        "required": [slot.name],
         "additionalProperties": False,
     }
-    lines = "\n".join(f"{f.name}: {f.description}" for f in fields)
-    text = prompt("slots", request=" ".join(request.split()), fields=lines)
-    asked = ModelRequest((Message("user", text),), temperature=0, max_tokens=40 * len(fields), schema=schema)
     try:
-        reply = await turn.complete(asked)
+        reply = await turn.complete(ModelRequest(messages, temperature=0, max_tokens=40, schema=schema))
     except ModelBadReply:
         return {}
-    value = reply.value if isinstance(reply.value, Mapping) else {}
-    return {name: said for name in names if (said := _stands_in(str(value.get(name) or ""), request))}
+    value = str(reply.value.get(slot.name) or "") if isinstance(reply.value, Mapping) else ""
+    parts = re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", value) if len(series) > 1 else [value]
+    said = [_stands_in(part, request) for part in parts]
+    return {f.name: word for f, word in zip(series, said, strict=False) if word}
 
 
 def _stands_in(value: str, request: str) -> str:
-    """The value as it stands in the request, "" when it does not stand there."""
+    """The value as it stands in the request, "" when it does not stand there, or is most of it."""
     wanted = value.strip().strip(".,;:!?\"'")
     found = re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", request, re.IGNORECASE) if wanted else None
-    return found.group() if found else ""
+    return found.group() if found and len(wanted) <= 0.75 * len(request) else ""
 
 
 def set_defaults(document: Document, values: Mapping[str, Any]) -> str:
@@ -126,8 +146,6 @@ def set_defaults(document: Document, values: Mapping[str, Any]) -> str:
 
 def _scalar(value: Any) -> str:
     """A value as YAML: a plain word stays plain."""
-    import json
-
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z ]*[A-Za-z]", value):
         plain = value.lower() not in ("true", "false", "null", "yes", "no", "on", "off")
         return value if plain else json.dumps(value)

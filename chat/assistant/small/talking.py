@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from chat.assistant.prompts import prompt
-from chat.assistant.render import explain, run_result, title
+from chat.assistant.render import explain, run_result
 from chat.assistant.runs import find_run
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Question, Text
@@ -22,6 +22,16 @@ ALL_EXAMPLES = {"label": "Show all examples", "value": "Show all examples"}
 
 async def let_go() -> AsyncIterator[Event | Outcome]:
     yield Text("All right. Tell me when you want something else.")
+
+
+async def welcome(turn: Turn) -> AsyncIterator[Event | Outcome]:
+    yield Text("You are welcome. Tell me when you want something else.")
+
+
+async def greet(turn: Turn) -> AsyncIterator[Event | Outcome]:
+    yield Text("Hello! ")
+    async for event in help_text(turn):
+        yield event
 
 
 async def help_text(turn: Turn) -> AsyncIterator[Event | Outcome]:
@@ -61,7 +71,7 @@ async def small_talk(turn: Turn) -> AsyncIterator[Event | Outcome]:
     async for piece in turn.stream(asked):
         if isinstance(piece, TextDelta):
             yield Text(piece.text)
-    yield Text(f"\n\n*{_who(turn)}*")
+    yield Text(f"\n\n*Check what I say here. {_who(turn)}*")
     yield Question("I can build a workflow for you. For example:", first_options(turn))
 
 
@@ -131,7 +141,3 @@ def ready(workflow: str, inputs: Mapping[str, Any], *, sample: bool, note: str =
     options.append({"label": "Explain it", "value": "Explain it"})
     about = {"kind": "ready", "workflow": workflow, "inputs": dict(inputs)}
     return Question(f"{note}Shall I run it?", options, about)
-
-
-def name_of(workflow: str) -> str:
-    return title(workflow)
