@@ -52,7 +52,7 @@ def explain(error: Exception, text: str, shift: int) -> YamlFault:
     offset = min(int(mark.index) + shift, len(text))
     context_mark = getattr(error, "context_mark", None)
     opened = min(int(context_mark.index) + shift, len(text)) if context_mark else offset
-    mended = _unquoted_near(text, offset) or _unquoted_near(text, opened)
+    mended = _unquoted_near(text, offset) or _unquoted_near(text, opened) or _indexed_at(text, offset)
     if mended:
         return mended
     return _plain(problem, context, text, offset, opened)
@@ -92,6 +92,20 @@ def _unquoted_near(text: str, offset: int) -> YamlFault | None:
         if start == 0:
             return None
         start, line = _line_at(text, start - 1)
+    return None
+
+
+def _indexed_at(text: str, offset: int) -> YamlFault | None:
+    """A placeholder such as {state.items[0]}, whose bracket YAML can't read inside braces."""
+    start, line = _line_at(text, offset)
+    for match in _PLACEHOLDER.finditer(line):
+        begin, end = start + match.start(), start + match.end()
+        if begin < offset < end and (match.start() == 0 or line[match.start() - 1] in " [,"):
+            message = (
+                f"{match.group()} needs quotes; without them YAML reads a set of keys instead of a reference."
+            )
+            patch = (begin, end, f'"{{{match.group(2)}}}"')
+            return YamlFault("unquoted-placeholder", begin, message, (), patch)
     return None
 
 
