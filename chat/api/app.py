@@ -14,13 +14,14 @@ from starlette.types import ASGIApp
 
 from chat.api import errors
 from chat.api.docs import docs_page
-from chat.api.guard import Guard
+from chat.api.guard import BodyLimit, Guard
 from chat.api.login import OWNER, Login
 from chat.api.routes import METHODS, UNKNOWN, api_router, unknown_api_address
 from chat.api.socket import socket_router
 from chat.service import ChatService
 from engine.errors import ParlanceError, StoreError
 
+LARGEST_BODY = 2 * 1024 * 1024  # bytes
 DESCRIPTION = "Say what should happen; get a workflow that is checked, run durably and answered."
 
 
@@ -58,7 +59,7 @@ def build_app(
     app.add_api_route(UNKNOWN, unknown_api_address, methods=METHODS, include_in_schema=False)
     if page is not None:
         page(app)
-    return Guard(Login(app, password, home), host)
+    return Guard(Login(BodyLimit(app, LARGEST_BODY), password, home), host)
 
 
 def _lifespan(

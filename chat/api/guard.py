@@ -10,9 +10,10 @@ import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chat.api.errors import error_response
+from chat.api.errors import REFUSALS, error_response
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what people write to bind to all addresses
@@ -53,6 +54,39 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return FOREIGN_ORIGIN
         return None
+
+
+class BodyLimit:
+    """ASGI middleware: a request to the API with a larger body than `limit` bytes is answered with 413.
+
+    The page's own uploads are not the API's, and have their own limit.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+            return await self._app(scope, receive, send)
+        told = Headers(scope=scope).get("content-length", "")
+        if told.isdigit() and int(told) > self._limit:
+            return await error_response(413, *REFUSALS[413])(scope, receive, send)
+        return await self._app(scope, self._counting(receive), send)
+
+    def _counting(self, receive: Receive) -> Receive:
+        """For bodies that don't tell their size: the route's reading ends in an HTTPException."""
+        read = 0
+
+        async def receiving() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._limit:
+                raise HTTPException(413)
+            return message
+
+        return receiving
 
 
 def _name(host: str) -> str | None:

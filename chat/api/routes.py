@@ -17,7 +17,6 @@ from chat.api.sse import Item, event_stream, last_event_id, wants_json
 from chat.events import Event
 from chat.service import ChatService
 
-LARGEST_BODY = 2 * 1024 * 1024
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {}, "application/json": {}}}
@@ -26,7 +25,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 def api_router(service: ChatService) -> APIRouter:
     """All of `/api` but the docs."""
-    router = APIRouter(prefix="/api", max_body_size=LARGEST_BODY, responses={"4XX": {"model": ErrorBody}})
+    router = APIRouter(prefix="/api", responses={"4XX": {"model": ErrorBody}})
     _conversations(router, service)
     _workflows(router, service)
     _runs(router, service)
@@ -36,9 +35,8 @@ def api_router(service: ChatService) -> APIRouter:
 def unknown_api_address(request: Request) -> Response:
     """For what no other route under /api takes: 405 where the address exists, else 404."""
     scope = {**request.scope, "path": request.url.path}
-    partial = any(
-        route.matches(scope)[0] == Match.PARTIAL for route in request.app.routes if route.path != UNKNOWN
-    )
+    others = (route for route in request.app.routes if getattr(route, "path", None) != UNKNOWN)
+    partial = any(route.matches(scope)[0] == Match.PARTIAL for route in others)
     raise HTTPException(405 if partial else 404)
 
 

@@ -23,13 +23,13 @@ def socket_router(service: ChatService, owner: str) -> APIRouter:
 
     @router.websocket("/api/events")
     async def events(socket: WebSocket, conversation: str | None = None) -> None:
-        if conversation is not None:
-            try:
+        await socket.accept()  # first: a page can't read the reason of a refused connection
+        try:
+            if conversation is not None:
                 await service.conversations.head(owner, conversation)
-            except NotFound:
-                await socket.close(NOT_FOUND)
-                return
-        await socket.accept()
+        except NotFound:
+            await socket.close(NOT_FOUND)
+            return
         telling = asyncio.create_task(_tell(socket, service, owner, conversation))
         leaving = asyncio.create_task(_until_it_leaves(socket))
         try:

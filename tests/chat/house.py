@@ -60,9 +60,9 @@ async def hold(args: Mapping[str, Any], context: ToolContext) -> Any:
 
 async def passed(gate: Path) -> str:
     """What stands in the file, once it is there."""
-    while not gate.exists():  # noqa: ASYNC110, ASYNC240 - a gate must work from another process
+    while not gate.exists():
         await asyncio.sleep(0.01)
-    return gate.read_text() or "open"  # noqa: ASYNC240
+    return gate.read_text() or "open"
 
 
 class NoModel:
@@ -170,7 +170,7 @@ class ObedientAssistant:
 async def eventually(condition: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - it looks at a store
+        while not await condition():
             await asyncio.sleep(0.01)
 
 
