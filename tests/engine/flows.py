@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from engine.check import check
@@ -96,7 +97,7 @@ _NAMES = ("echo", "add", "sleep", "flaky", "crash")
 
 def workflow(text: str, tools: Tools) -> Workflow:
     """The workflow of a document's `state`, `nodes` and so on; the head is put in front."""
-    checked = check(f'schema_version: "1.0"\nflow: {{name: test}}\n{text}', tools.registry)
+    checked = check(f'schema_version: "1.0"\nflow: {{name: test}}\n{dedent(text)}', tools.registry)
     assert checked.workflow is not None, [p.message for p in checked.errors]
     return checked.workflow
 
