@@ -71,7 +71,9 @@ class Login:
         late = self._too_many(scope)
         if late:
             return late
-        if not same(token.strip(), password):
+        # A header's bytes come as Latin-1; what people send is UTF-8.
+        given = token.strip().encode("latin-1").decode("utf-8", "replace")
+        if not same(given, password):
             self._tries.failed(_address(scope))
             return error_response(401, "login_failed", WRONG, SIGN_IN, {"WWW-Authenticate": "Bearer"})
         scope["parlance.signed_in"] = True
