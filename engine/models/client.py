@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ModelMissing, ModelUnavailable
@@ -72,22 +73,19 @@ class Models(ModelClient):
 
     async def available(self) -> list[ModelInfo]:
         """What could be picked: the present choice, one per provider with a key, Ollama's, the embedded."""
-        targets = [await self._chooser.target()]
-        keys = self._chooser.keys()
-        names = [(default_model(p), self._chooser.key_source(p)) for p in PROVIDERS if keys.get(p)]
-        names += [(f"ollama/{model}", "Ollama has it") for model in await self._chooser.ollama.models()]
-        if self._chooser.choice.model:
-            targets.append(self._chooser.named(self._chooser.choice.model))
+        keys, choice = self._chooser.keys(), self._chooser.choice
+        named = [(default_model(p), self._chooser.key_source(p)) for p in PROVIDERS if keys.get(p)]
+        named += [(f"ollama/{model}", "Ollama has it") for model in await self._chooser.ollama.models()]
+        if choice.model:
+            named.insert(0, (choice.model, "PARLANCE_MODEL"))
         if embedded.installed():
-            names.append((EMBEDDED, "comes with the installation"))
-        known = {target.name for target in targets}
-        found = [await self._described(target) for target in targets]
-        for name, source in names:
-            if name not in known:
-                known.add(name)
-                described = await self._described(self._chooser.named(name))
-                found.append(_from(described, source))
-        return found
+            named.append((EMBEDDED, "comes with the installation"))
+        present = await self._chooser.target()
+        found = {present.name: await self._described(present)}
+        for name, source in named:
+            if name not in found:
+                found[name] = await self._described(replace(self._chooser.named(name), source=source))
+        return list(found.values())
 
     def chosen(self) -> Chosen | None:
         """What was picked on the page, None when the installation decides."""
@@ -186,10 +184,6 @@ class Models(ModelClient):
         if target.key is None and target.address is None and target.provider in PROVIDERS:
             return f"There is no key: set {variable_of(target.provider)}, or paste one under Models."
         return None
-
-
-def _from(info: ModelInfo, source: str) -> ModelInfo:
-    return ModelInfo(info.name, source, info.demo, info.function_calling, info.note)
 
 
 async def complete(models: ModelClient, request: ModelRequest) -> ModelReply:

@@ -62,8 +62,9 @@ def _make_client(base_url: str, key: str, *, trust_env: bool) -> AsyncOpenAI:
     import httpx
     from openai import AsyncOpenAI
 
-    # httpx tells every address at INFO, and some vendors' addresses carry the key.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # They tell addresses at INFO and whole prompts at DEBUG.
+    for name in ("openai", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
     plain = base_url.startswith("http://")
     http = httpx.AsyncClient(

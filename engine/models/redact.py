@@ -8,7 +8,7 @@ from collections.abc import Iterable
 _MASK = "[key]"
 # What keys look like, also half masked ones (sk-ab***yz) that vendors send back.
 _SHAPES = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|pplx|hf|r8|nvapi|key|AIza)[-_]?[A-Za-z0-9_\-*]{12,}|(?i:bearer)\s+[\w\-.*~+/=]{6,}"
+    r"\b(?:sk|pk|rk|gsk|xai|pplx|hf|r8|nvapi|AIza)[-_]?(?:[\w-]{16,}|[\w-]*\*[\w*-]+)|(?i:bearer)\s+[\w\-.*~+/=]{6,}"
 )
 
 

@@ -72,6 +72,11 @@ KINDS: dict[str, str] = {
     "TransportError": "broken",
     "StreamError": "broken",
     "DecodingError": "broken",
+    "HTTPStatusError": "status",
+    "RequestError": "broken",
+    "HTTPError": "broken",
+    "CookieConflict": "request",
+    "TooManyRedirects": "address",
     "InvalidURL": "address",
     "UnsupportedProtocol": "address",
 }

@@ -39,15 +39,15 @@ class Reply:
     """What the server answers to one request.
 
     `pieces` are the streamed parts of the text (made by cutting it when left out). `tool_calls` are
-    pairs of name and arguments. A `status` other than 200 sends an error with `message`, `code` and
-    `param`, or `body` as it is. `break_after` closes the connection after so many pieces. Seconds: `delay`
-    before the first byte, `piece_delay` after each piece. `usage` is (prompt, completion) tokens, False
-    leaves it out. `when` is for lists.
+    pairs of name and arguments (a str goes out as it is). A `status` other than 200 sends an error with
+    `message`, `code` and `param`, or `body` as it is. `break_after` closes the connection after so many
+    pieces. Seconds: `delay` before the first byte, `piece_delay` after each piece. `usage` is (prompt,
+    completion) tokens, False leaves it out. `when` is for lists.
     """
 
     text: str | None = None
     value: Any = None
-    tool_calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    tool_calls: tuple[tuple[str, Mapping[str, Any] | str], ...] = ()
     pieces: tuple[str, ...] | None = None
     status: int = 200
     message: str = "planted error"
@@ -89,16 +89,22 @@ Script = Answer | Callable[[dict[str, Any]], Answer] | list[Any] | None
 
 
 class FakeOpenAI:
-    """The server. `requests` and `headers` record what arrived, in order; `base_url` ends in /v1."""
+    """The server. `requests` and `headers` record what arrived, in order; `base_url` ends in /v1.
+
+    With `ollama_models` it is an Ollama too, the first being the newest; those of `ollama_tools` can call
+    functions. `hung_up` counts the clients that went away before they had the whole reply.
+    """
 
     def __init__(self, script: Script = None, *, port: int = 0, models: tuple[str, ...] = ("fake",)) -> None:
         self.script = script
         self.models = models
         self.ollama_models: tuple[str, ...] = ()
+        self.ollama_tools: tuple[str, ...] = ()
         self.api_key: str | None = None
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.hung_up = 0
         self.paused = threading.Event()
         self._released = threading.Event()
         self._lock = threading.Lock()
@@ -177,6 +183,10 @@ class FakeOpenAI:
         self._released.wait(60)
 
 
+def written(arguments: Mapping[str, Any] | str) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(dict(arguments))
+
+
 def last_message(body: Mapping[str, Any]) -> str:
     messages = body.get("messages") or [{}]
     return str(messages[-1].get("content") or "")
@@ -209,7 +219,8 @@ class _Server(ThreadingHTTPServer):
     fake: FakeOpenAI
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to print."""
+        """A client that went away is counted, and nothing to print."""
+        self.fake.hung_up += 1
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -243,6 +254,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/release":
             fake.release()
             return self._json({"released": True})
+        if path == "/api/show" and fake.ollama_models:
+            able = json.loads(raw)["model"] in fake.ollama_tools
+            return self._json({"capabilities": ["completion", "tools"] if able else ["completion"]})
         if not path.endswith("/chat/completions"):
             return self._error(Reply(status=404, message=f"no such path {path}"))
         body = json.loads(raw)
@@ -282,7 +296,7 @@ class _Handler(BaseHTTPRequestHandler):
                 {
                     "id": f"call_{i}",
                     "type": "function",
-                    "function": {"name": n, "arguments": json.dumps(dict(a))},
+                    "function": {"name": n, "arguments": written(a)},
                 }
                 for i, (n, a) in enumerate(reply.tool_calls)
             ]
@@ -333,7 +347,7 @@ def _deltas(reply: Reply) -> Iterator[dict[str, Any]]:
     for part in reply.parts():
         yield {"content": part}
     for index, (name, arguments) in enumerate(reply.tool_calls):
-        text = json.dumps(dict(arguments))
+        text = written(arguments)
         half = len(text) // 2
         first = {
             "id": f"call_{index}",
