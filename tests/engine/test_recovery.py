@@ -40,7 +40,8 @@ async def victim(
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """A process that runs the victim's workflow; its run's id. Killed at the end if it still lives."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.engine.victim", str(folder / "runs.db"), str(folder / "log"), synchronous, str(pace),
+        sys.executable, "-m", "tests.engine.victim", str(folder / "runs.db"), str(folder / "log"), synchronous,
+        str(pace),
         cwd=ROOT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

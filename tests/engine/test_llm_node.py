@@ -1,0 +1,251 @@
+"""Nodes that ask a model, over real HTTP against a server that speaks the OpenAI protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.engine import Engine
+from engine.models import ModelChoice, Models
+from tests.engine.flows import Tools, engine_on, until, workflow
+from tests.fakes.openai_server import FakeOpenAI, Reply
+
+
+@pytest.fixture
+def tools() -> Tools:
+    return Tools()
+
+
+@asynccontextmanager
+async def engine_with(tmp_path: Path, tools: Tools, fake: FakeOpenAI, **choice: Any) -> AsyncIterator[Engine]:
+    models = Models(
+        ModelChoice(**{"model": "openai/fake", "api_base": fake.base_url, "api_key": "k", **choice})
+    )
+    try:
+        async with engine_on(tmp_path / "runs.db", tools, models=models) as engine:
+            yield engine
+    finally:
+        await models.close()
+
+
+async def run(
+    tmp_path: Path, tools: Tools, fake: FakeOpenAI, text: str, inputs: Any = None, **more: Any
+) -> dict[str, Any]:
+    async with engine_with(tmp_path, tools, fake) as engine:
+        return await engine.run(workflow(text, tools), inputs or {}, **more)
+
+
+GREET = """
+state: {fields: {name: {type: str, required: true}, hello: str}}
+nodes:
+  - id: greet
+    system: Be {state.name}'s friend.
+    prompt: |-
+      Greet {state.name}: {"a": 1}
+    outputs: [hello]
+"""
+
+
+async def test_text_is_taken_as_it_is(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI([Reply(" Hello,\n Ada! ", usage=(12, 5))]) as fake:
+        view = await run(tmp_path, tools, fake, GREET, {"name": "Ada"})
+    assert view["outputs"] == {"hello": " Hello,\n Ada! "}
+    sent = fake.requests[0]
+    assert [(m["role"], m["content"]) for m in sent["messages"]] == [
+        ("system", "Be Ada's friend."),
+        ("user", 'Greet Ada: {"a": 1}'),
+    ]
+    assert "response_format" not in sent
+    node = view["nodes"][0]
+    assert (node["prompt_tokens"], node["completion_tokens"]) == (12, 5)
+    assert node["model"] == "openai/fake"
+    assert node["cost_usd"] is None, "nobody knows the price of this model"
+    assert (view["prompt_tokens"], view["completion_tokens"], view["cost_usd"]) == (12, 5, None)
+
+
+JUDGE = """
+state:
+  fields:
+    ticket: {type: str, default: Help!}
+    score: {type: int, description: From 1 to 10}
+    urgency: {type: str, enum: [low, high]}
+    tags: {type: "list[str]", reduce: append, default: [new]}
+"""
+
+
+async def test_several_outputs_come_as_one_object(tools: Tools, tmp_path: Path) -> None:
+    text = JUDGE + 'nodes: [{id: judge, prompt: "Judge {state.ticket}", outputs: [score, urgency, tags]}]'
+    with FakeOpenAI([{"score": 7, "urgency": "high", "tags": ["a", "b"]}]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["state"] == {"ticket": "Help!", "score": 7, "urgency": "high", "tags": ["new", "a", "b"]}
+    schema = fake.requests[0]["response_format"]["json_schema"]["schema"]
+    assert list(schema["properties"]) == ["score", "urgency", "tags"]
+    assert schema["properties"]["urgency"]["enum"] == ["low", "high"]
+    assert schema["properties"]["score"]["description"] == "From 1 to 10"
+
+
+@pytest.mark.parametrize("reply", ["7", '{"score": 7}', '{"value": 7}', '"7"'])
+async def test_one_output_that_is_no_text(tools: Tools, tmp_path: Path, reply: str) -> None:
+    text = JUDGE + 'nodes: [{id: judge, prompt: "Judge.", outputs: [score]}]'
+    with FakeOpenAI([Reply(reply), Reply("7")]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["outputs"] == {"score": 7}, view["error"]
+
+
+async def test_one_of_a_few_words(tools: Tools, tmp_path: Path) -> None:
+    text = JUDGE + 'nodes: [{id: judge, prompt: "Judge.", outputs: [urgency]}]'
+    with FakeOpenAI([Reply("high")]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["outputs"] == {"urgency": "high"}
+
+
+async def test_an_own_schema(tools: Tools, tmp_path: Path) -> None:
+    text = (
+        JUDGE
+        + """
+nodes:
+  - id: judge
+    prompt: Judge.
+    outputs: [score, urgency]
+    output_schema:
+      type: object
+      fields: [{name: score, type: int}, {name: urgency, type: str}, {name: why, type: str, description: First think}]
+"""
+    )
+    with FakeOpenAI([{"score": 3, "urgency": "low", "why": "because"}]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["outputs"] == {"score": 3, "urgency": "low"}
+    properties = fake.requests[0]["response_format"]["json_schema"]["schema"]["properties"]
+    assert properties["why"]["description"] == "First think"
+
+
+async def test_what_does_not_fit_is_asked_for_once_more_with_the_reason(tools: Tools, tmp_path: Path) -> None:
+    text = JUDGE + 'nodes: [{id: judge, prompt: "Judge.", outputs: [score, urgency]}]'
+    wrong = Reply(value={"score": "many", "urgency": "high"}, usage=(10, 2))
+    right = Reply(value={"score": 4, "urgency": "high"}, usage=(20, 3))
+    with FakeOpenAI([wrong, right]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["outputs"]["score"] == 4
+    last = fake.requests[1]["messages"][-1]["content"]
+    assert "many" in last, last
+    assert len(view["nodes"]) == 1, "a re-ask is no attempt"
+    assert (view["prompt_tokens"], view["completion_tokens"]) == (30, 5)
+
+
+async def test_what_never_fits_fails_the_node(tools: Tools, tmp_path: Path) -> None:
+    text = JUDGE + 'nodes: [{id: judge, prompt: "Judge.", outputs: [score, urgency]}]'
+    wrong = Reply(value={"score": 4, "urgency": "maybe"}, usage=(10, 2))
+    with FakeOpenAI([wrong, wrong, wrong]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["status"] == "failed"
+    assert view["error"].startswith("Node 'judge' failed: openai/fake was asked twice")
+    assert len(fake.requests) == 2
+    assert view["prompt_tokens"] == 20, "what a failed attempt used is counted"
+
+
+async def test_an_empty_reply_is_asked_for_once_more(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI(["", "Hello"]) as fake:
+        view = await run(tmp_path, tools, fake, GREET, {"name": "Ada"})
+    assert view["outputs"] == {"hello": "Hello"}
+
+
+TOOLED = """
+state: {fields: {sum: {type: int}, said: str}}
+nodes:
+  - {id: clerk, prompt: Add 2 and 3., tools: [add], outputs: [OUT]}
+"""
+
+
+async def test_tools_in_turns(tools: Tools, tmp_path: Path) -> None:
+    calls = Reply(tool_calls=(("add", {"a": 2, "b": 3}), ("add", {"a": "x"}), ("subtract", {})))
+    with FakeOpenAI([calls, Reply(value={"value": 5})]) as fake:
+        view = await run(tmp_path, tools, fake, TOOLED.replace("OUT", "sum"))
+    assert view["outputs"] == {"sum": 5}, view["error"]
+    assert [t["function"]["name"] for t in fake.requests[0]["tools"]] == ["add"]
+    told = [m["content"] for m in fake.requests[1]["messages"] if m["role"] == "tool"]
+    assert told[0] == "5"
+    assert told[1].startswith("Error: add: a must be a whole number")
+    assert told[2] == "Error: there is no tool subtract. There is: add."
+    assert tools.log == [("add", 2)]
+
+
+async def test_tools_and_a_text(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI([Reply(tool_calls=(("add", {"a": 2, "b": 3}),)), Reply("It is 5.")]) as fake:
+        view = await run(tmp_path, tools, fake, TOOLED.replace("OUT", "said"))
+    assert view["outputs"] == {"said": "It is 5."}
+
+
+async def test_tools_without_end(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI(lambda body: Reply(tool_calls=(("add", {"a": 1}),))) as fake:
+        view = await run(tmp_path, tools, fake, TOOLED.replace("OUT", "said"))
+    assert (
+        "Node 'clerk' failed: The model has called tools 10 times without giving an answer." in view["error"]
+    )
+    assert len(fake.requests) == 10
+
+
+async def test_a_tools_error_may_fail_the_node(tools: Tools, tmp_path: Path) -> None:
+    text = TOOLED.replace("[add]", "[{name: flaky, on_error: fail}]").replace("OUT", "said")
+    with FakeOpenAI(lambda body: Reply(tool_calls=(("flaky", {"times": 9, "hopeless": True}),))) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["error"] == "Node 'clerk' failed: The server is busy. Wait a little."
+
+
+async def test_a_servers_error_is_told_with_the_fix(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI(lambda body: Reply(status=401, message="bad key")) as fake:
+        view = await run(tmp_path, tools, fake, GREET, {"name": "Ada"})
+    assert view["status"] == "failed"
+    assert view["error"].startswith("Node 'greet' failed: ")
+    assert "key" in view["error"]
+    assert view["nodes"][0]["model"] is None, "nothing was used"
+
+
+FORCED = """
+state: {fields: {out: str}}
+nodes:
+  - id: a
+    prompt: Hello
+    llm: {provider: openai, model: dear, api_base: "http://127.0.0.1:9/v1", fallbacks: [openai/other], temperature: 0.5}
+    outputs: [out]
+"""
+
+
+async def test_a_forced_model_overrides_the_documents(tools: Tools, tmp_path: Path) -> None:
+    """Of one run, and of the installation; the document's address and fallbacks go with its model."""
+    with FakeOpenAI(["done"]) as fake:
+        async with engine_with(tmp_path, tools, fake) as engine:
+            view = await engine.run(workflow(FORCED, tools), {}, force_model="openai/fake")
+    assert view["outputs"] == {"out": "done"}, view["error"]
+    with FakeOpenAI(["done"]) as other:
+        async with engine_with(tmp_path, tools, other, force_model="openai/forced") as engine:
+            view = await engine.run(workflow(FORCED, tools), {})
+    assert view["outputs"] == {"out": "done"}, view["error"]
+    assert [body["model"] for body in fake.requests + other.requests] == ["fake", "forced"]
+    assert other.requests[0]["temperature"] == 0.5
+
+
+async def test_the_documents_address_and_model(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI(["done"]) as fake, FakeOpenAI(["wrong"]) as other:
+        text = FORCED.replace("http://127.0.0.1:9/v1", fake.base_url)
+        async with engine_with(tmp_path, tools, other) as engine:
+            view = await engine.run(workflow(text, tools), {})
+    assert view["outputs"] == {"out": "done"}, view["error"]
+    assert fake.requests[0]["model"] == "dear"
+
+
+async def test_cancelled_while_the_model_speaks(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI(Reply("A long answer that is never heard", pause=True)) as fake:
+        async with engine_with(tmp_path, tools, fake) as engine:
+            run_id = await engine.start(workflow(GREET, tools), {"name": "Ada"})
+            await until(fake.paused.is_set)
+            await engine.cancel(run_id)
+            view = await engine.wait(run_id)
+        fake.release()
+    assert view["status"] == "cancelled"
+    assert view["prompt_tokens"] is None, "what an interrupted call cost is not known"
+    assert json.dumps(view)
