@@ -102,6 +102,8 @@ class Finder:
         certain = SLIPS.get((scope, _plain(key))) or self.names.certain(key, known)
         if certain in known and certain not in data and (path, certain) not in self._renamed:
             self._renamed.add((path, certain))
+            if scope == "a node" and certain in KIND_KEYS:
+                self._renamed.add((path, "prompt"))  # a node that gets a kind lacks no prompt
             message = f"`{key}` is not a key of {where}. Did you mean `{certain}`?"
             return self._add("unknown-key", (*path, key), message, self._renaming((*path, key), certain))
         advice = MISPLACED.get((scope, _plain(key))) or _other_kind(key, scope)
@@ -131,9 +133,6 @@ class Finder:
     def _missing_key(self, key: str, error: Any, path: Path) -> None:
         where = error.schema.get("title") or ("a route" if "routes" in path else "this part")
         if where == "a prompt node":
-            for kind in KIND_KEYS:
-                if (path, kind) in self._renamed:
-                    return None
             message = "This node has no kind. Give it a `prompt` for a model, or a `tool`."
             return self._lacks("node-kind", path, key, message)
         patch = None
