@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -24,6 +25,12 @@ def _harmless_environment() -> None:
 
 
 _harmless_environment()
+
+# A busy machine is no fault of an example; `make soak` draws ten times as many.
+settings.register_profile(
+    "parlance", deadline=None, max_examples=1000 if os.environ.get("PARLANCE_SOAK") == "1" else 100
+)
+settings.load_profile("parlance")
 
 
 @pytest.fixture(scope="session", autouse=True)

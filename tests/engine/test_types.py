@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.types import ANY, SIMPLE, Type, TypeSyntaxError, convert, parse_type
@@ -80,7 +80,6 @@ def test_any_text_is_a_type_or_a_type_syntax_error(text: str) -> None:
         assert str(parse_type(text))
 
 
-@settings(max_examples=60)
 @given(TYPED)
 def test_a_value_of_a_type_stays_as_it_is_and_fits_the_schema_for_models(pair: tuple[Type, Any]) -> None:
     kind, value = pair
@@ -92,7 +91,6 @@ def test_a_value_of_a_type_stays_as_it_is_and_fits_the_schema_for_models(pair: t
     assert ANY.accepts(kind)
 
 
-@settings(max_examples=60)
 @given(TYPED)
 def test_json_text_of_a_person_gives_the_value(pair: tuple[Type, Any]) -> None:
     kind, value = pair
@@ -101,7 +99,6 @@ def test_json_text_of_a_person_gives_the_value(pair: tuple[Type, Any]) -> None:
         assert from_text == value
 
 
-@settings(max_examples=60)
 @given(TYPES, JSON)
 def test_what_converts_fits_the_schema_and_converts_to_itself(kind: Type, value: Any) -> None:
     try:
