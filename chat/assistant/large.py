@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from chat.assistant.actions import ACTIONS, Acting, action_list, wrong_arguments
+from chat.assistant.actions import ACTIONS, action_list, wrong_arguments
 from chat.assistant.asking import Reply, ask_by_function, ask_by_json
 from chat.assistant.drafting import Drafting
 from chat.assistant.edits import numbered
+from chat.assistant.handlers import Acting
 from chat.assistant.prompts import data, history, prompt
 from chat.assistant.running import take_input
 from chat.assistant.turn import Outcome, Turn
@@ -96,9 +97,7 @@ async def _act(acting: Acting, reply: Reply, messages: list[Message]) -> AsyncIt
         else:
             async for event in _one(_call(acting, call), results):
                 yield event
-            # What follows in the same reply was asked for too: a draft that is saved does not end the
-            # turn
-            # then.
+            # What follows in the same reply was asked for too, so a saved draft does not end the turn.
             more = number + 1 < len(reply.calls) and results[-1].saved
             ended = results[-1].ends and not more
         messages.append(_told(acting.turn, call, results[-1]))

@@ -4,7 +4,7 @@ seen.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,16 +69,26 @@ class Turn:
 
     @property
     def text(self) -> str:
-        return self.context.text
+        """What the person said; who typed an option's label said its value."""
+        said = self.context.text.strip()
+        options = self._open_question().get("options", ())
+        chosen = (o["value"] for o in options if o["label"].casefold() == said.casefold())
+        return str(next(chosen, self.context.text))
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
         """Call the model and keep count. The reply comes last."""
         self.failed_calls += 1
-        async for piece in self.house.models.stream(request):
-            if isinstance(piece, ModelReply):
-                self.failed_calls -= 1
-                self.replies.append(piece)
-            yield piece
+        pieces = self.house.models.stream(request)
+        try:
+            async for piece in pieces:
+                if isinstance(piece, ModelReply):
+                    self.failed_calls -= 1
+                    self.replies.append(piece)
+                yield piece
+        finally:
+            # A turn that is stopped ends the call too, not when the garbage is collected.
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """The stream collected."""
@@ -105,15 +115,17 @@ class Turn:
 
     def pending(self) -> Mapping[str, Any]:
         """What the assistant's last message asked about; empty when nothing is open."""
+        about = self._open_question().get("about")
+        return about if isinstance(about, Mapping) else {}
+
+    def _open_question(self) -> Mapping[str, Any]:
+        """The question that the assistant's last message ended with, as a part; empty when there is none."""
         last = self.context.history[-1] if self.context.history else None
         if last is None or last.role != "assistant":
             return {}
         for part in reversed(last.parts):
-            if part.get("kind") == Question.kind:
-                about = part.get("about")
-                return about if isinstance(about, Mapping) else {}
-            if part.get("kind") == "run_started":
-                return {}
+            if part.get("kind") in (Question.kind, "run_started"):
+                return part if part["kind"] == Question.kind else {}
         return {}
 
 

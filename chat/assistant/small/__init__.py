@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator
 
 from chat.assistant.running import take_input
-from chat.assistant.small import building, commands, talking
+from chat.assistant.small import building, commands, meaning, talking
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Text
 from engine.ports import ModelInfo
@@ -53,5 +53,5 @@ def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:
         return building.take_steps(turn, about)
     command = commands.read(turn.text, offered=about.get("examples", ()))
     if command:
-        return building.obey(turn, command, about)
-    return building.understand(turn)
+        return meaning.obey(turn, command, about)
+    return meaning.understand(turn)

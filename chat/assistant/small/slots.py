@@ -1,7 +1,8 @@
 """Slots: the inputs of an example that have a default, filled from what the person said.
 
-Numbers and choices are found by code. For free text the model is asked, one slot at a time under a grammar, and
-believed only where what it copied does stand in the request: a model of this size invents otherwise.
+Numbers and choices are found by code. For free text the model is asked, one slot at a time under a
+grammar, and believed only where what it copied does stand in the request: a model of this size invents
+otherwise.
 """
 
 from __future__ import annotations

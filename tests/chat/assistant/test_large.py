@@ -102,8 +102,7 @@ def run(way: str, inputs: dict[str, Any] | None = None, **more: Any) -> Reply:
     return call(way, "run_workflow", {"inputs": inputs or {}, **more})
 
 
-# --- drafting
-# ---------------------------------------------------------------------------------------------
+# --- drafting ---------------------------------------------------------------------------------------------
 
 
 async def test_a_draft_that_is_right_at_once(talk: Talk, way: str) -> None:
@@ -257,8 +256,7 @@ async def test_an_example_is_read_and_adapted(talk: Talk, way: str) -> None:
     assert not yaml.startswith("#")
 
 
-# --- changing
-# ---------------------------------------------------------------------------------------------
+# --- changing ---------------------------------------------------------------------------------------------
 
 
 async def test_an_edit_of_one_line_leaves_every_other_byte(talk: Talk, way: str) -> None:
@@ -319,8 +317,7 @@ async def test_a_whole_document_is_refused_where_an_edit_would_do(talk: Talk, wa
     assert await talk.saved() == ["greet"]
 
 
-# --- running
-# ----------------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------------------------------------------
 
 
 async def test_a_missing_input_is_asked_for_also_across_a_restart(
@@ -386,8 +383,7 @@ async def test_a_run_that_fails_names_the_step_and_the_fix(talk: Talk, way: str)
     assert "key" in text_of(events)
 
 
-# --- showing and talking
-# ----------------------------------------------------------------------------------
+# --- showing and talking ----------------------------------------------------------------------------------
 
 
 async def test_lists_runs_and_documents_are_shown_to_the_model(talk: Talk, way: str) -> None:
@@ -464,8 +460,7 @@ async def test_what_the_person_keeps_can_not_pass_for_an_instruction(talk: Talk,
     assert told.rstrip().endswith("</data>")
 
 
-# --- the way the words come
-# -------------------------------------------------------------------------------
+# --- the way the words come -------------------------------------------------------------------------------
 
 
 async def test_words_arrive_before_the_reply_is_over(talk: Talk, way: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chat.assistant.nearest import Nearest
-from chat.assistant.small.building import CLEAR, INTENT, MARGIN, NEAR
+from chat.assistant.small.meaning import CLEAR, INTENT, MARGIN, NEAR
 from chat.assistant.small.words import read_request
 from chat.gallery import Gallery
 

@@ -44,8 +44,7 @@ def labels(question: Question) -> list[str]:
     return [option["label"] for option in question.options]
 
 
-# --- building from examples
-# -------------------------------------------------------------------------------
+# --- building from examples -------------------------------------------------------------------------------
 
 
 async def test_a_clear_request_is_built_asked_for_its_text_and_run_across_restarts(
@@ -158,8 +157,7 @@ async def test_every_prompt_for_the_demo_model_is_short(talk: Talk) -> None:
     assert 0 < longest < 1500
 
 
-# --- building from steps
-# ----------------------------------------------------------------------------------
+# --- building from steps ----------------------------------------------------------------------------------
 
 
 async def test_steps_in_plain_words_become_a_workflow(talk: Talk) -> None:
@@ -211,8 +209,7 @@ def test_whatever_the_steps_say_the_wiring_is_right(steps: list[str], request: s
         assert len(node.prompt.refs) in (1, 2)
 
 
-# --- changing
-# ---------------------------------------------------------------------------------------------
+# --- changing ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -258,8 +255,7 @@ def test_a_default_of_any_text_keeps_the_document_valid(name: str, value: str) -
         assert {**changed.data["state"]["fields"][slot], "default": 0} == {**fields[slot], "default": 0}
 
 
-# --- running
-# ----------------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------------------------------------------
 
 
 async def test_inputs_are_asked_for_one_by_one_and_wrong_ones_again(talk: Talk) -> None:
@@ -273,6 +269,14 @@ async def test_inputs_are_asked_for_one_by_one_and_wrong_ones_again(talk: Talk) 
     events = await talk.say("run it with pass_mark = many, job = x, cv = y")
     none_of(events, RunStarted)
     assert "pass_mark" in text_of(events)
+
+
+async def test_the_label_of_an_option_stands_for_its_value(talk: Talk) -> None:
+    await talk.say("Use the example rewrite_for_tone")
+    await talk.say("Run it")
+    await talk.answer("Dear Sir")
+    events = await talk.say("use the sample")
+    assert "wrong part" in str(only(events, RunStarted).inputs["text"])
 
 
 async def test_a_question_can_be_left(talk: Talk) -> None:
@@ -292,8 +296,7 @@ async def test_a_failed_run_names_the_step(talk: Talk) -> None:
     assert "`rewrite`" in text_of(events)
 
 
-# --- talking
-# ----------------------------------------------------------------------------------------------
+# --- talking ----------------------------------------------------------------------------------------------
 
 
 async def test_talk_gets_an_answer_and_the_way_on(talk: Talk) -> None:

@@ -1,0 +1,155 @@
+"""What a message means to a small model's assistant (a command, a wish, a change, talk), and what is done then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chat.assistant.drafting import Drafting
+from chat.assistant.running import find_workflow, run_workflow
+from chat.assistant.small import building, talking
+from chat.assistant.small.changing import new_values
+from chat.assistant.small.commands import Command
+from chat.assistant.small.given import rest_as_input, sample_inputs
+from chat.assistant.small.slots import set_defaults, slots_of
+from chat.assistant.small.words import Request, in_words, read_request
+from chat.assistant.turn import Outcome, Turn
+from chat.events import Event, Question, Text
+
+if TYPE_CHECKING:
+    from chat.gallery import Example
+    from engine.check import Checked
+
+# Measured over the requests of tests/chat/assistant/test_nearest.py: with these two bounds every example that
+# is taken at once is the right one; between NEAR and CLEAR the right one is among the first three.
+CLEAR, MARGIN = 0.55, 0.12
+NEAR = 0.42
+INTENT = 0.68
+TALK, LIKELY_TALK = ("chat", "greeting", "thanks"), 0.45
+
+Events = AsyncIterator[Event | Outcome]
+
+
+async def understand(turn: Turn) -> Events:
+    """A message in free words: the nearest example or intent decides."""
+    request = read_request(turn.text)
+    if request.is_steps:
+        events = building.build_steps(turn, request.whole, request="")
+    else:
+        events = await _by_meaning(turn, request)
+    async for event in events:
+        yield event
+
+
+async def _by_meaning(turn: Turn, request: Request) -> Events:
+    found = await turn.house.nearest.find(request.wish)
+    first, second = found.examples[:2]
+    if found.intent_score >= INTENT and found.intent_score > first.score:
+        return _intent(turn, found.intent)
+    if first.score >= CLEAR and first.score - second.score >= MARGIN:
+        return building.adapt(turn, first.example, request)
+    near = first.score >= NEAR
+    talk = found.intent in TALK and found.intent_score > max(first.score, LIKELY_TALK)
+    if near or (_sounds_like_work(request.wish) and not talk):
+        return _offer(turn, [match.example for match in found.examples[:3]], near)
+    return talking.small_talk(turn)
+
+
+def _sounds_like_work(wish: str) -> bool:
+    return len(wish.split()) >= 4 and not wish.endswith("?")
+
+
+def _intent(turn: Turn, intent: str) -> Events:
+    if intent == "run":
+        return _run(turn, Command("run"), {})
+    plain = {
+        "list": talking.list_workflows,
+        "runs": talking.show_run,
+        "explain": talking.explain_current,
+        "examples": talking.list_examples,
+        "help": talking.help_text,
+        "greeting": talking.greet,
+        "thanks": talking.welcome,
+    }
+    return plain.get(intent, talking.small_talk)(turn)
+
+
+async def _offer(turn: Turn, examples: list[Example], near: bool) -> Events:
+    yield talking.offer(examples, turn.text, near)
+
+
+def obey(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
+    """Do what a command says."""
+    if command.kind in ("run", "sample"):
+        return _run(turn, command, about)
+    if command.kind == "use":
+        return building.use_example(turn, command.name, about)
+    if command.kind == "steps":
+        return building.ask_steps(turn, str(about.get("request") or ""))
+    if command.kind == "change":
+        return _change(turn, command)
+    return _intent(turn, command.kind)
+
+
+async def _change(turn: Turn, command: Command) -> Events:
+    """Change the value of a slot in the text of the document; every other byte stays."""
+    from engine.check import check
+
+    saved = turn.workflow
+    checked = await asyncio.to_thread(check, saved.yaml, turn.house.tools) if saved else None
+    values = await new_values(turn, checked, command.rest) if checked and checked.workflow else {}
+    if not (saved and checked and values):
+        async for event in _no_change(turn, checked):
+            yield event
+        return
+    text = set_defaults(checked.document, values)
+    async for event in building.save(Drafting(turn), text, f"Changed {in_words(values)}", saved):
+        yield event
+    if text == saved.yaml:
+        yield Text(f"That is how it is already: {in_words(values)}.")
+        return
+    yield Text(f"Changed: {in_words(values)}.\n")
+    yield talking.ready(saved.name, {}, sample=turn.house.gallery.of(saved.name) is not None)
+
+
+async def _no_change(turn: Turn, checked: Checked | None) -> Events:
+    """Nothing that can be set was named: perhaps it was a wish after all, else say what can be changed."""
+    request = read_request(turn.text)
+    found = await turn.house.nearest.find(request.wish)
+    if found.examples[0].score >= NEAR or checked is None or checked.workflow is None:
+        async for event in await _by_meaning(turn, request):
+            yield event
+        return
+    slots = slots_of(checked.workflow)
+    lines = "\n".join(f"- `{slot.name}`, now {slot.default}" for slot in slots)
+    can = f"In this workflow I can change:\n\n{lines}\n\nSay “set {slots[0].name} to …”. " if slots else ""
+    yield Text(
+        f"{can}Anything else you can change in the YAML beside this conversation; a better model does it "
+        "from your words."
+    )
+
+
+async def _run(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
+    saved = await find_workflow(turn, command.name or None)
+    if saved is None:
+        events = understand(turn) if command.rest else _nothing_to_run(turn)
+        async for event in events:
+            yield event
+        return
+    known = (
+        about.get("inputs") if about.get("kind") == "ready" and about.get("workflow") == saved.name else None
+    )
+    given: dict[str, Any] = dict(known or {}) | dict(command.values)
+    if command.kind == "sample":
+        example = turn.house.gallery.of(saved.name)
+        given |= sample_inputs(example) if example else {}
+    elif command.rest and not command.values:
+        given |= await rest_as_input(turn, saved, given, command.rest)
+    async for event in run_workflow(turn, saved, given):
+        yield event
+
+
+async def _nothing_to_run(turn: Turn) -> Events:
+    yield Text("There is no workflow in this conversation yet. Say what should happen, and I build one.")
+    yield Question("For example:", talking.first_options(turn))
