@@ -80,7 +80,7 @@ def read_yaml(text: str, limits: Limits) -> tuple[Spot | None, list[YamlFault]]:
     shift = 1 if text.startswith("\ufeff") else 0
     reader = _Reader(text, shift, limits)
     try:
-        for event in _events(text[shift:]):
+        for event in _events(text[shift:].translate(reader.disguise)):
             reader.take(event)
         reader.finish()
     except _Stop as stop:
@@ -104,11 +104,20 @@ def _events(text: str) -> Iterator[Any]:
         loader.dispose()
 
 
+def _disguise(text: str) -> dict[int, str]:
+    """Stand-ins for characters that are line breaks to the C parser, but not in YAML 1.2, nor to an editor."""
+    found = [sign for sign in "\x85\u2028\u2029" if sign in text]
+    unused = (chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text) if found else iter(())
+    return {ord(sign): stand_in for sign, stand_in in zip(found, unused, strict=False)}
+
+
 class _Reader:
     """Takes events one by one; `root` is complete after `finish`."""
 
     def __init__(self, text: str, shift: int, limits: Limits) -> None:
         self.text, self.shift, self.limits = text, shift, limits
+        self.disguise = _disguise(text)
+        self.undisguise = {ord(new): chr(old) for old, new in self.disguise.items()}
         self.faults: list[YamlFault] = []
         self.root: Spot | None = None
         self.stack: list[_Open] = []
@@ -121,6 +130,8 @@ class _Reader:
     def take(self, event: Any) -> None:
         """Handle one event. _Stop ends the reading."""
         if isinstance(event, yaml.ScalarEvent):
+            if self.undisguise:
+                event.value = event.value.translate(self.undisguise)
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._open(event)

@@ -187,6 +187,14 @@ def test_line_endings_and_byte_order_marks_shift_nothing(ending: str, mark: str)
     assert text[document.offset(start) : document.offset(end)] == "b"
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85"])
+def test_what_only_looks_like_a_line_break_is_text(sign: str) -> None:
+    text = f"a: |\n  one{sign}two\nb: x{sign}y \ue000\nc: {{state.x}}\n"
+    document = read_document(text)
+    assert document.data == {"a": f"one{sign}two\n", "b": f"x{sign}y \ue000", "c": "{state.x}"}
+    assert rules(document) == [("unquoted-placeholder", 4, 4)]
+
+
 def test_columns_count_characters() -> None:
     document = read_document("a: {'ключ 😀': ü, b: {state.x}}\n")
     assert document.position(("a", "b")) == (1, 18)
