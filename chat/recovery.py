@@ -20,19 +20,23 @@ if TYPE_CHECKING:
 
 
 async def recover(turns: Turns, inbox: Inbox, engine: Engine) -> None:
-    """Take over what belongs to processes that are gone; leave what a living one works on."""
+    """Take over what belongs to processes that are gone; leave what a living one works on, this one included.
+
+    To be called at the start and from time to time: another process (`app.py chat`) may be killed later.
+    """
     process = await engine.enter()
     owed: dict[str, list[OpenRun]] = defaultdict(list)
     for run in await inbox.owed_runs():
         owed[run.message_id].append(run)
     for owner, message in await inbox.unfinished():
         runs = owed.pop(message.id, [])
-        if message.process and message.process != process and await engine.alive(message.process):
+        if message.process and await engine.alive(message.process):
             continue
         await _take_over(turns, inbox, process, owner, message, runs)
     for runs in owed.values():
         for run in runs:
-            turns.follow_run(run)
+            if turns.answer(run.message_id) is None:  # it will hear of the run itself
+                turns.follow_run(run)
 
 
 async def _take_over(

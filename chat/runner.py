@@ -89,7 +89,7 @@ class Turns:
             else:
                 await self._adopt(answer, run)
         self._nudge(answer, "message")
-        self._spawn(self._wait_and_end(answer, "ok"))
+        self._spawn(self._guarded(answer, self._wait_and_end(answer, "ok")))
 
     def follow_run(self, run: OpenRun) -> None:
         """Write the run's end into a message that has ended itself."""
@@ -117,7 +117,8 @@ class Turns:
             answer.released.set()
             if answer.work:
                 answer.work.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         for answer in list(self._answers.values()):
             answer.abandon()
         await self._runs.close()
@@ -126,14 +127,18 @@ class Turns:
 
     async def _work(self, conversation_id: str, queue: deque[Answer]) -> None:
         while queue and not self._closing:
-            try:
-                await self._turn(queue[0])
-            except ParlanceError:  # the store fails: the message stays as it is stored, for the next start
-                logger.exception("The turn %s could not be kept", queue[0].message.id)
-                self._forget(queue[0]).abandon()
+            await self._guarded(queue[0], self._turn(queue[0]))
             queue.popleft()
         if not queue:
             del self._queues[conversation_id]
+
+    async def _guarded(self, answer: Answer, work: Coroutine[Any, Any, None]) -> None:
+        """When the store fails the message stays as it is stored, and the next turn has its chance."""
+        try:
+            await work
+        except Exception:
+            logger.exception("The answer %s could not be kept", answer.message.id)
+            self._forget(answer).abandon()
 
     async def _turn(self, answer: Answer) -> None:
         await self._after_other_processes(answer)

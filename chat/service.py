@@ -59,9 +59,8 @@ class ChatService:
         self._turns = Turns(engine, assistant, self.conversations, self.workflows, self._inbox, self.hub)
 
     async def recover(self) -> None:
-        """Go on after a start: queued messages are answered, cut turns marked, open runs followed.
-
-        Call `Engine.recover` first: it takes up the runs themselves.
+        """Go on with what a process left that is gone: queued messages are answered, cut turns marked, open
+        runs followed. At the start, after `Engine.recover`, and from time to time.
         """
         await recover(self._turns, self._inbox, self.engine)
 

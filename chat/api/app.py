@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,10 @@ from chat.api.socket import socket_router
 from chat.service import ChatService
 from engine.errors import ParlanceError, StoreError
 
+logger = logging.getLogger(__name__)
+
 LARGEST_BODY = 2 * 1024 * 1024  # bytes
+RECOVER_SECONDS = 15.0
 DESCRIPTION = "Say what should happen; get a workflow that is checked, run durably and answered."
 
 
@@ -71,17 +75,29 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.engine.recover()
         await service.recover()
-        beside = asyncio.create_task(background()) if background else None
+        beside = {
+            asyncio.create_task(work()) for work in (lambda: _keep_recovering(service), background) if work
+        }
         yield
-        if beside:
-            beside.cancel()
-            await asyncio.wait({beside})
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
         await service.close()
         await service.engine.close()
         if close:
             await close()
 
     return lifespan
+
+
+async def _keep_recovering(service: ChatService) -> None:
+    """Runs are taken over by the engine in the same way; a store that fails now may answer the next time."""
+    while True:
+        await asyncio.sleep(RECOVER_SECONDS)
+        try:
+            await service.recover()
+        except StoreError as error:
+            logger.warning("the store does not answer: %s", error)
 
 
 def _add_docs(app: FastAPI) -> None:

@@ -31,7 +31,8 @@ INTRODUCTION = """
 <code>Authorization: Bearer …</code>.</p>
 <p>Streams are server-sent events: <code>id</code> rises by one, <code>event</code> is the kind,
 <code>data</code> is JSON. A GET again with <code>Last-Event-ID</code> goes on after that event. The
-description for programs is at <a href="/api/openapi.json">/api/openapi.json</a>.</p>
+description for programs is at <a href="/api/openapi.json">/api/openapi.json</a>. What changes in a conversation
+is told by the WebSocket <code>/api/events?conversation=…</code>.</p>
 """
 
 

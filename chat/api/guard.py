@@ -39,7 +39,7 @@ class Guard:
         headers = Headers(scope=scope)
         problem = self._problem(headers)
         if problem is None:
-            return await self._app(scope, receive, _with_headers(send, headers["host"]))
+            return await self._app(scope, receive, _with_headers(send, scope["path"], headers["host"]))
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 4403, "reason": problem})
         fix = "Open the address that the server printed when it started."
@@ -95,11 +95,13 @@ def _name(host: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
-def _with_headers(send: Send, host: str) -> Send:
+def _with_headers(send: Send, path: str, host: str) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.setdefault("Content-Security-Policy", _policy(host))
+            if path.startswith("/api/"):
+                headers.setdefault("Cache-Control", "no-store")
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Referrer-Policy", "same-origin")
             headers.setdefault("X-Frame-Options", "DENY")

@@ -137,3 +137,36 @@ async def test_a_living_process_keeps_its_turns_and_its_turn_comes_first(
         "mine passed",
     ]
     await second.close()
+
+
+async def test_what_another_process_leaves_later_is_taken_over_once(first: TestHouse, tmp_path: Path) -> None:
+    gate, never = tmp_path / "gate", tmp_path / "never"
+    talk = (await first.service.create(ANN)).id
+    detached = await first.service.post(ANN, talk, f"run {gate}")
+    cut = await first.service.post(ANN, talk, f"say cut\nhold {never}")
+    queued = await first.service.post(ANN, talk, "say later")
+    second = await TestHouse(tmp_path).start()
+    mine = await second.service.create(ANN)
+    busy = await second.service.post(ANN, mine.id, f"say mine\nrun {gate}\nhold {gate}")
+    await second.service.recover()
+    assert (await second.service.message(ANN, talk, cut)).status == "live"
+    await first.close()
+    for _ in range(3):
+        await second.engine.recover()
+        await second.service.recover()
+    gate.write_text("found")
+    await until_ended(second, talk)
+    await until_ended(second, mine.id)
+    messages = {m.id: m for m in (await second.service.get(ANN, talk)).messages}
+    assert (messages[cut].status, messages[cut].text) == ("interrupted", "cut")
+    assert (messages[queued].status, messages[queued].text) == ("ok", "later")
+    await until_it_has(second, talk, detached, 2)
+    kinds = [part["kind"] for part in (await second.service.message(ANN, mine.id, busy)).parts]
+    assert kinds == ["text", "run_started", "text", "run_ended"] or kinds == [
+        "text",
+        "run_started",
+        "run_ended",
+        "text",
+    ]
+    assert len(second.assistant.seen) == 2
+    await second.close()
