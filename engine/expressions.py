@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from simpleeval import InvalidExpression, SimpleEval
@@ -93,8 +94,12 @@ class Expression:
             raise ExpressionError(f"The condition `{self.text}` can't be evaluated: {error}.") from None
 
 
+@lru_cache(maxsize=2048)
 def compile_expression(text: str) -> Expression:
-    """Compile a condition; ExpressionError with a hint, and a patch where the mend is certain."""
+    """Compile a condition; ExpressionError with a hint, and a patch where the mend is certain.
+
+    Remembered, for the checker and the builder ask for the same.
+    """
     try:
         return _compile(text)
     except SyntaxFault as fault:

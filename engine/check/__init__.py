@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.check.machine import Machine, at_start
-from engine.check.patches import apply, apply_patches
+from engine.check.patches import apply, apply_patches, unite
 from engine.document import Document, read_document
 from engine.problems import Problem
 from engine.workflow import Workflow
@@ -53,8 +53,8 @@ def check(text: str, tools: ToolRegistry, *, machine: Machine | None = None) -> 
     from engine.build import build_workflow
 
     document = read_document(text)
-    found = {(p.rule, p.line, p.column, p.message): p for p in _problems(document, tools, machine)}
-    problems = tuple(sorted(found.values(), key=lambda p: (p.line, p.column, p.severity, p.rule)))
+    found = unite(document, _problems(document, tools, machine))
+    problems = tuple(sorted(found, key=lambda p: (p.line, p.column, p.severity, p.rule)))
     broken = document.data is None or any(p.severity == "error" for p in problems)
     return Checked(problems, None if broken else build_workflow(document, tools), document)
 
@@ -63,19 +63,12 @@ def _problems(document: Document, tools: ToolRegistry, machine: Machine | None) 
     """What the reader, the schema and the rules find, without any secret that stands in the document."""
     from engine.check.catalogue import RULES
     from engine.check.draft import Draft
+    from engine.check.rules import problems_of
     from engine.check.secrets import Redactor
     from engine.schema import findings
 
     misread = {p.path for p in document.problems if p.path}
     reported = [*document.problems, *(p for p in findings(document) if p.path not in misread)]
     draft = Draft(document, tools, machine, unsure=[p.path for p in reported if p.severity == "error"])
-    redactor = Redactor(draft)
-    yield from map(redactor.clean, reported)
-    for rule in RULES:
-        for found in rule.find(draft):
-            severity, patch = rule.severity, found.patch
-            yield redactor.clean(
-                document.problem(
-                    rule.id, found.path, found.message, severity=severity, patch=patch, at=found.at
-                )
-            )
+    yield from map(Redactor(draft).clean, reported)
+    yield from problems_of(draft, RULES)

@@ -20,8 +20,8 @@ _WORDS = {
     "array": "a list", "object": "a set of named values", "null": "null",
 }  # fmt: skip
 _JSON = {
-    "str": {"string"}, "file": {"string"}, "int": {"integer", "number"}, "float": {"number"}, "bool": {"boolean"},
-    "list": {"array"}, "dict": {"object"}, "object": {"object"},
+    "str": {"string"}, "file": {"string"}, "int": {"integer", "number"}, "float": {"number"},
+    "bool": {"boolean"}, "list": {"array"}, "dict": {"object"}, "object": {"object"},
 }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def older_key(draft: Draft) -> Iterator[Found]:
                 marked.path, f"'{marked.path[-1]}' has no effect here. {marked.instead or 'Remove it.'}"
             )
     for path in _old_sandboxes(draft):
-        message = "The sandbox 'restrictedpython' is not used any more; the default sandbox takes its place. Remove it."
+        message = "'restrictedpython' is not used any more; the default sandbox takes its place. Remove it."
         yield Found(path, message)
 
 

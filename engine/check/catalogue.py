@@ -35,35 +35,38 @@ FAMILIES: Mapping[str, Sequence[Rule]] = {
 RULES: tuple[Rule, ...] = tuple(rule for rules in FAMILIES.values() for rule in rules)
 
 READING: Mapping[str, str] = {
-    "yaml-syntax": "The text is no YAML. The message says what YAML stumbled over; mostly it is the indentation, a quote or "
-    "a colon.",
+    "yaml-syntax": """The text is no YAML. The message says what YAML stumbled over; mostly it is the
+indentation, a quote or a colon.""",
     "yaml-key": "A key is not plain text, or `<<` takes in something that has no keys.",
-    "yaml-tag": "A tag such as `!!python/object` stands in the document, which holds plain values only. Remove it.",
+    "yaml-tag": """A tag such as `!!python/object` stands in the document, which holds plain values only. Remove
+it.""",
     "duplicate-key": "A key stands twice in the same place; the first one counts. Remove one of the two.",
-    "unquoted-placeholder": "A reference in braces stands without quotes, so that YAML reads a set of keys. Put it in quotes.",
-    "limit-size": "The document is larger than 1 MiB.",
+    "unquoted-placeholder": """A reference in braces stands without quotes, so that YAML reads a set of keys. Put it
+in quotes.""",
+    "limit-size": "The document is larger than 1 MiB, or holds more than 200,000 values.",
     "limit-depth": "The document is nested more than 20 levels deep.",
     "limit-nodes": "The workflow has more than 1,000 nodes. Split it.",
     "limit-aliases": "With its aliases written out the document would be larger than 1 MiB.",
     "schema-version": 'The `schema_version` is not one that is known here. Write `"1.0"`, in quotes.',
     "unknown-key": "A key that the format does not have in this place.",
     "missing-key": "A key that must be there is not, or has no value.",
-    "wrong-type": "A value is of another kind than the format wants: text, a number, a list, a set of keys.",
-    "bad-type": "The type of a field is none. Types are str, int, float, bool, list, dict, object, any, file, list[T] and "
-    "dict[K, V].",
+    "wrong-type": """A value is of another kind than the format wants: text, a number, a list, a set of keys.""",
+    "bad-type": """The type of a field is none. Types are str, int, float, bool, list, dict, object, any, file,
+list[T] and dict[K, V].""",
     "bad-value": "A value is empty, too large or too small, not one of those allowed, or no proper name.",
-    "node-kind": "A node has no kind or two. Its kind is told by exactly one of the keys prompt, tool, code, ask, workflow and "
-    "agent.",
+    "node-kind": """A node has no kind or two. Its kind is told by exactly one of the keys prompt, tool, code, ask,
+workflow and agent.""",
     "edge-kind": "An edge has none of `to`, `routes` and `loop`, or more than one.",
 }
 """Rules of the reader and the schema, all errors: id to what it finds."""
 
 _INTRODUCTION = """# Rules of the checker
 
-Every workflow is checked before it runs, by the same rules in the editor, in the chat, in the API and by `app.py check`. A
-problem has a rule, a severity, a place (line and column, counted from 1) and a sentence that says what to do; where only one
-mend is possible it comes as a patch. An **error** keeps a workflow from running. A **warning** does not; those of the family
-"The machine" are errors when a run starts.
+Every workflow is checked before it runs, by the same rules in the editor, in the chat, in the API and by
+`app.py check`. A problem has a rule, a severity, a place (line and column, counted from 1) and a sentence that
+says what to do; where only one mend is possible it comes as a patch. An **error** keeps a workflow from
+running. A **warning** does not; those of the family "The machine" are errors when a run starts, except
+`unlisted-model`.
 
 This page is made from the rules themselves by `python -m engine.check.catalogue`.
 """

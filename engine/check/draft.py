@@ -23,8 +23,9 @@ from engine.check.reading import (
     read_type,
     sequence,
 )
+from engine.check.rules import Path
 from engine.check.suggest import Suggester
-from engine.check.uses import Use, collect_uses
+from engine.check.uses import Use, collect_uses, strings
 from engine.schema import Marked, marked_keys
 from engine.workflow import END, START
 
@@ -52,8 +53,13 @@ class Draft:
         self._unsure = frozenset(_stem(path) for path in unsure)
 
     def unsure(self, *part: str | int) -> bool:
-        """Whether something was reported in this part, such as ("nodes", 3), or of the whole that holds it."""
+        """Whether something was reported in this part, such as ("nodes", 3), or of the whole document."""
         return bool(part) and (_key(part) in self._unsure or "" in self._unsure)
+
+    @cached_property
+    def texts(self) -> list[tuple[Path, str]]:
+        """Every string among the values, with its path."""
+        return list(strings(self.data, ()))
 
     @cached_property
     def marked(self) -> list[Marked]:
@@ -202,7 +208,7 @@ def _linear(size: int) -> Graph:
 
 
 def _stem(path: str) -> str:
-    """`nodes[3].prompt` to `nodes[3]`, `state.fields.x` to `state`: the parts that `unsure` is asked about."""
+    """`nodes[3].prompt` to `nodes[3]`, `state.fields.x` to `state`: the parts `unsure` is asked about."""
     return path.partition(".")[0]
 
 

@@ -37,7 +37,7 @@ def unreachable_node(draft: Draft) -> Iterator[Found]:
 
 
 def _heads(graph: Graph, lost: set[int]) -> Iterator[tuple[int, list[int]]]:
-    """Of the nodes that are lost, those that need an edge, each with the lost ones that would come with it."""
+    """Of the lost nodes, those that need an edge, each with the lost ones that would come with it."""
     covered: set[int] = set()
     for component in reversed(graph.components):
         if component[0] in covered or component[0] not in lost:
@@ -101,11 +101,9 @@ def loop_without_end(draft: Draft) -> Iterator[Found]:
             if number is None or number in writers or _beside(draft, number, writers):
                 continue
             node = draft.nodes[number]
-            yield Found(
-                edge.loop.field.path,
-                f"Nothing in the loop writes '{field}', so '{node.id}' would always run {edge.loop.max_iterations} "
-                f"times. Add '{field}' to the outputs of '{node.id}'.",
-            )
+            times = "once" if edge.loop.max_iterations == 1 else f"{edge.loop.max_iterations} times"
+            message = f"Nothing in the loop writes '{field}', so '{node.id}' would always run {times}. "
+            yield Found(edge.loop.field.path, f"{message}Add '{field}' to the outputs of '{node.id}'.")
 
 
 def _beside(draft: Draft, number: int, writers: set[int]) -> bool:

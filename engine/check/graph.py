@@ -174,7 +174,12 @@ class _Together:
         if not any(self.rows):
             return
         self._sort()
+        forward_out: list[list[int]] = [[] for _ in range(count)]
+        for v, sources in enumerate(self._forward_in):
+            for p in sources:
+                forward_out[p].append(v)
         self._above = self._collect(self.order, self._forward_in)
+        self._beneath = self._collect(self.order[::-1], forward_out)
         self._waits = [self._waiting(v) for v in range(count)]
         self._run()
         self._keep()
@@ -228,8 +233,7 @@ class _Together:
             return 0
         found = self._above[v]
         for source in self._back_in[v]:
-            loop = (self._above[source] | 1 << source) & ~(1 << v)
-            found |= sum(1 << w for w in bits(loop) if self._above[w] >> v & 1)
+            found |= (self._above[source] | 1 << source) & self._beneath[v]
         return found
 
     def _run(self) -> None:

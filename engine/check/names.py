@@ -39,7 +39,7 @@ def duplicate_node(draft: Draft) -> Iterator[Found]:
 
 
 def _id_of_twin(draft: Draft) -> str | None:
-    """The id that the one second node of its name was to have: the only one that edges name and no node has."""
+    """The id that the second node of a name was to have: the only one that edges name and no node has."""
     missing = {name.text for name, _ in _lost(draft)}
     return missing.pop() if len(missing) == 1 and sum(n.twin for n in draft.nodes) == 1 else None
 
@@ -55,14 +55,19 @@ def undefined_node(draft: Draft) -> Iterator[Found]:
     for name, other in _lost(draft):
         if name.text == explained:
             continue
-        known = [*(n for n in draft.by_id if n != other), START, END]
-        mend = draft.names.certain(name.text, known)
-        near = mend or draft.names.near(name.text, known)
+        mend = draft.names.certain(name.text, _endpoints(draft, other))
+        near = mend or draft.names.near(name.text, _endpoints(draft, other))
         if mend is None and unsure:
             continue
         hint = f"Did you mean '{near}'?" if near else f"The nodes are: {listed(list(draft.by_id))}."
         patch = replace_name(draft.document, name.path, mend) if mend else None
         yield Found(name.path, f"There is no node '{name.text}'. {hint}", patch)
+
+
+def _endpoints(draft: Draft, other: str | None) -> Iterator[str]:
+    """What an edge can name, without its other end."""
+    yield from (n for n in draft.by_id if n != other)
+    yield from (START, END)
 
 
 def _lost(draft: Draft) -> Iterator[tuple[Name, str | None]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.document import Document
@@ -79,6 +80,25 @@ def _conflict(source: str, text: str, at: int) -> bool:
     return (at == 0 and not text[:1].isalnum()) or any(
         s in text for s in (": ", " #", "[", "]", "{", "}", ",")
     )
+
+
+def unite(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+    """Problems that say the same of the same place as one, with one patch for all their mends."""
+    groups: dict[tuple[str, str, int, int, str], list[Problem]] = {}
+    for problem in problems:
+        key = (problem.rule, problem.path, problem.line, problem.column, problem.message)
+        groups.setdefault(key, []).append(problem)
+    return [g[0] if len(g) == 1 else replace(g[0], patch=_united(document, g)) for g in groups.values()]
+
+
+def _united(document: Document, problems: Sequence[Problem]) -> Patch | None:
+    patches = [p.patch for p in problems if p.patch]
+    if not patches:
+        return None
+    start, end = min(p.start for p in patches), max(p.end for p in patches)
+    before, after = document.offset(start), document.offset(end)
+    mended = _apply(document.text, patches)
+    return Patch(start, end, mended[before : len(mended) - (len(document.text) - after)])
 
 
 def apply(text: str, patch: Patch) -> str:

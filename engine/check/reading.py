@@ -160,7 +160,7 @@ def read_node(index: int, data: Mapping[str, Any], seen: set[str]) -> NodeView:
 
 
 def read_edges(value: Any) -> list[EdgeView]:
-    """The entries of `edges`. Those with `condition` beside `to` are the routes of one edge for each source."""
+    """The entries of `edges`. Those with `condition` beside `to` are routes of one edge for each source."""
     found: list[EdgeView] = []
     bundled: dict[str, int] = {}  # source to the place of its edge made of such entries
     for index, item in enumerate(sequence(value)):

@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 
 def field_of(draft: Draft, use: Use) -> str | None:
-    """The state field that a reference reads, also when it is misspelt but certain; None for anything else."""
+    """The state field that a reference reads, also a misspelt one that is certain; None for all else."""
     ref = use.ref
     if ref.root == "state":
         return draft.meant_field(str(ref.path[0])) if ref.path else None

@@ -6,11 +6,11 @@ A rule is made by the decorator `rule` from a generator of `Found`. The docstrin
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.problems import Patch, Severity
+from engine.problems import Patch, Problem, Severity
 
 if TYPE_CHECKING:
     from engine.check.draft import Draft
@@ -44,3 +44,16 @@ def rule(id: str, severity: Severity) -> Callable[[Callable[[Draft], Iterable[Fo
         return Rule(id, severity, inspect.cleandoc(find.__doc__ or ""), find)
 
     return wrap
+
+
+def problems_of(draft: Draft, rules: Iterable[Rule]) -> Iterator[Problem]:
+    """What the rules find, with positions; no secret of the document is in it."""
+    from engine.check.secrets import Redactor
+
+    redactor = Redactor(draft)
+    for each in rules:
+        for found in each.find(draft):
+            problem = draft.document.problem(
+                each.id, found.path, found.message, severity=each.severity, patch=found.patch, at=found.at
+            )
+            yield redactor.clean(problem)

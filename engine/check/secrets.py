@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from engine.check.draft import Draft
 from engine.check.rules import Found, Path, rule
-from engine.check.uses import strings
 from engine.problems import Problem
 from engine.templates import compile_template
 
@@ -47,6 +46,7 @@ _SECRET_KEY = re.compile(
     r"|private[_-]?key|client[_-]?secret|authorization|x-api-key|credentials?|token)",
     re.IGNORECASE,
 )
+_HANDED = frozenset(("args", "config", "llm", "tool_config"))
 _HARMLESS = re.compile(
     r"(?i:none|null|true|false|basic|bearer|x+|\*+|\.+|<.*>|your[_ -].*|changeme|example|todo|\S{0,3})"
 )
@@ -63,16 +63,18 @@ class Redactor:
 
     def __init__(self, draft: Draft) -> None:
         self._literals = sorted(
-            {text.strip() for path, text in strings(draft.data, ()) if _by_its_key(path, text)},
+            {text.strip() for path, text in draft.texts if _by_its_key(path, text)},
             key=len,
             reverse=True,
         )
 
     def clean(self, problem: Problem) -> Problem:
-        """The problem without secrets in its message and path."""
-        message, path = self._strike(problem.message), self._strike(problem.path)
-        unchanged = message == problem.message and path == problem.path
-        return problem if unchanged else replace(problem, message=message, path=path)
+        """The problem without secrets in its message, path and patch."""
+        message, path, patch = self._strike(problem.message), self._strike(problem.path), problem.patch
+        if patch and self._strike(patch.text) != patch.text:
+            patch = None  # a mend that writes the secret anew; it is to go, not to be mended round
+        unchanged = (message, path, patch) == (problem.message, problem.path, problem.patch)
+        return problem if unchanged else replace(problem, message=message, path=path, patch=patch)
 
     def _strike(self, text: str) -> str:
         for literal in self._literals:
@@ -89,7 +91,7 @@ def secret_in_document(draft: Draft) -> Iterator[Found]:
     to the installation, never to a workflow.
     """
     seen: set[int] = set()
-    for path, text in strings(draft.data, ()):
+    for path, text in draft.texts:
         what = kind_of_secret(text) or _by_its_key(path, text)
         if what:
             line, _ = draft.document.position(path)
@@ -101,17 +103,16 @@ def secret_in_document(draft: Draft) -> Iterator[Found]:
 
 def _message(what: str, path: Path) -> str:
     if "llm" in path:
-        advice = "Remove it and give the key to the installation instead."
+        advice = "Remove it, and give it to the installation instead."
     else:
         advice = "Write {secret.NAME} in a tool's args instead, and set PARLANCE_SECRET_NAME."
-    return f"This looks like {what}. A workflow is no place for it: everybody who sees the workflow could use it. {advice}"
+    return f"This looks like {what}, which everybody who sees the workflow could use. {advice}"
 
 
 def _by_its_key(path: Path, text: str) -> str | None:
     """A literal at a key such as `password`, within what is handed to tools or servers."""
     name = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
-    handed = any(step in ("args", "config", "llm", "tool_config") for step in path[:-1])
-    if not handed or not _SECRET_KEY.fullmatch(name) or compile_template(text).refs:
+    if not _SECRET_KEY.fullmatch(name) or not _HANDED.intersection(path[:-1]) or compile_template(text).refs:
         return None
     bare = text.strip()
     return None if " " in bare.removeprefix("Basic ") or _HARMLESS.fullmatch(bare) else "a password or key"

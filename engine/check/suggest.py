@@ -47,6 +47,7 @@ class Suggester:
 
     def __init__(self) -> None:
         self._left = _MAX_LOOKUPS
+        self._asked: set[str] = set()
         self._found: dict[tuple[str, frozenset[str]], tuple[str | None, str | None]] = {}
 
     def certain(self, name: str, candidates: Iterable[str]) -> str | None:
@@ -58,11 +59,14 @@ class Suggester:
         return self._look(name, candidates)[1]
 
     def _look(self, name: str, candidates: Iterable[str]) -> tuple[str | None, str | None]:
+        if (self._left <= 0 and name not in self._asked) or len(name) > 100:
+            return None, None
         key = (name, frozenset(candidates) - {name})
         if key not in self._found:
-            if self._left <= 0 or len(name) > 100:
+            if self._left <= 0:
                 return None, None
             self._left -= 1
+            self._asked.add(name)
             self._found[key] = _nearest(name, key[1])
         return self._found[key]
 

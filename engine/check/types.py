@@ -15,6 +15,18 @@ from engine.problems import Patch
 from engine.types import Type, convert, show
 
 
+@rule("required-default", "error")
+def required_default(draft: Draft) -> Iterator[Found]:
+    """A state field is `required` and has a `default` as well: then the default would never be used.
+
+    Remove the one or the other.
+    """
+    for field in draft.fields.values():
+        if field.data.get("required") is True and field.data.get("default") is not None:
+            message = f"'{field.name}' is required, so its default is never used. Remove one of the two."
+            yield Found((*field.path, "default"), message)
+
+
 @rule("default-type", "error")
 def default_type(draft: Draft) -> Iterator[Found]:
     """The `default` of a state field does not fit its `type`.
@@ -143,7 +155,7 @@ def output_type(draft: Draft) -> Iterator[Found]:
                 kind, i = fields.get(name.text, (None, 0))
                 place = (*path, "fields", i, "type")
             if field and field.type and kind and not _fits(field, kind):
-                message = f"'{name.text}' is given as {kind} here, but the state field '{name.text}' is {field.type}. "
+                message = f"'{name.text}' is given as {kind} here, but the state field is {field.type}. "
                 yield Found(place, f"{message}Make both the same type.")
 
 
@@ -163,15 +175,15 @@ def output_not_given(draft: Draft) -> Iterator[Found]:
     Add the field to the `output_schema`, take it out of `outputs`, or leave the `output_schema` out.
     """
     for node in draft.nodes:
-        schema = mapping(node.data.get("output_schema"))
+        schema, path = mapping(node.data.get("output_schema")), (*node.path, "output_schema")
         fields = given_by_schema(node)
         if fields is not None:
             yield from _not_among(draft, node, fields)
         elif isinstance(schema.get("type"), str) and schema["type"] != "object" and len(node.outputs) > 1:
-            message = f"The output_schema gives one value of type {schema['type']}, but there are {len(node.outputs)} outputs. "
-            yield Found(
-                (*node.path, "output_schema", "type"), f"{message}Make it an object with a field for each."
+            message = (
+                f"The output_schema gives one value ({schema['type']}) for {len(node.outputs)} outputs. "
             )
+            yield Found((*path, "type"), f"{message}Make it an object with a field for each.")
 
 
 def _not_among(draft: Draft, node: NodeView, fields: Mapping[str, Any]) -> Iterator[Found]:
@@ -194,4 +206,4 @@ def _not_among(draft: Draft, node: NodeView, fields: Mapping[str, Any]) -> Itera
         )
 
 
-RULES = (default_type, default_enum, enum_type, reduce_type, output_type, output_not_given)
+RULES = (required_default, default_type, default_enum, enum_type, reduce_type, output_type, output_not_given)

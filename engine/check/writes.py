@@ -66,11 +66,11 @@ def racing_read(draft: Draft) -> Iterator[Found]:
         other = next(graph.beside(use.reader.index, writers), None)
         if other is not None:
             seen.add((use.reader.index, name))
-            message = f"'{draft.nodes[other].id}' may write '{name}' while '{use.reader.id}' reads it, which sees the "
-            yield Found(
-                use.path,
-                f"{message}value from before. Let '{use.reader.id}' come after it, if it needs the new one.",
+            first, second = draft.nodes[other].id, use.reader.id
+            message = (
+                f"'{first}' may write '{name}' while '{second}' reads it; '{second}' sees the old value. "
             )
+            yield Found(use.path, f"{message}Let '{second}' come after '{first}' if it needs the new one.")
 
 
 @rule("read-too-early", "warning")
@@ -157,8 +157,9 @@ def unused_input(draft: Draft) -> Iterator[Found]:
         for name in node.inputs:
             if name not in used:
                 where = "its prompt" if node.kind == "llm" else "its args"
-                message = f"The input '{name}' of '{node.id}' is not used. Write {{{name}}} in {where}, or remove it."
-                yield Found((*node.path, "inputs", name), message)
+                message = f"The input '{name}' of {node.label} is not used. "
+                advice = f"Write {{{name}}} in {where}, or remove it."
+                yield Found((*node.path, "inputs", name), f"{message}{advice}")
 
 
 RULES = (parallel_write, racing_read, read_too_early, unused_field, unused_input)

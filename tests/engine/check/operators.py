@@ -1,7 +1,7 @@
 """Mutation operators: each plants one kind of mistake wherever it can into a valid workflow.
 
-They work on the text with regular expressions and know nothing of the checker, so that the place they expect is
-found in another way than the one that is tested.
+They work on the text with regular expressions and know nothing of the checker, so that the place they
+expect is found in another way than the one that is tested.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Mistakes planted by hand into the documents of tests/data/checker, each with the place where it must be found.
+"""Mistakes planted by hand into the documents of tests/data/checker, each with the place where it must be
+found.
 
-`old` stands in the document once and is replaced by `new`. The problem must be reported where `at` begins in the
-changed text (which must have it once). `mend` says what the patch does: "back" gives the text before the mistake to
-the byte, "away" gives another text without this problem, None means that no mend is certain.
+`old` stands in the document once and is replaced by `new`. The problem must be reported where `at` begins
+in the changed text (which must have it once). `mend` says what the patch does: "back" gives the text before
+the mistake to the byte, "away" gives another text without this problem, None means that no mend is certain.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ PLANTED: tuple[Planted, ...] = (
     _c("yaml-tag", "timeout: 20", "timeout: !!python/name:os.system 20", "!!python", "away"),
     _c("duplicate-key", "    timeout: 20", "    timeout: 20\n    tool: json_parse", "tool: json_parse"),
     _c("unquoted-placeholder", 'url: "{state.address}"', "url: {state.address}", "{state.address}", "back"),
+    _c("bad-value", "to: [fetch_terms, look_up]", "to: []", "to: []"),
     _c("schema-version", 'schema_version: "1.0"', 'schema_version: "2.0"', 'schema_version: "2.0"'),
     _c("schema-version", 'schema_version: "1.0"', "schema_version: 1.0", "schema_version: 1.0", "back"),
     _c("unknown-key", "retry: {max_attempts: 3}", "retry: {max_attemps: 3}", "max_attemps", "back"),
@@ -250,6 +252,12 @@ PLANTED: tuple[Planted, ...] = (
     _c("read-too-early", "to this case: {state.complaint}", "to this case: {state.answer}", 'prompt: "Give'),
     # types
     _c(
+        "required-default",
+        "complaint: {type: str, required: true,",
+        "complaint: {type: str, required: true, default: none,",
+        "default: none",
+    ),
+    _c(
         "default-type",
         "score: {type: int, default: 0}",
         'score: {type: int, default: "0"}',
@@ -365,6 +373,10 @@ PLANTED: tuple[Planted, ...] = (
     Planted("no-model", "poem", "Merry or sad?", "Merry, or sad?", "prompt: |-", machine="without a model"),
     Planted(
         "no-key", "complaint", "temperature: 0.2", "temperature: 0.3", "model: gpt", machine="without a key"
+    ),
+    _c("unknown-model", "{provider: openai, model: gpt-5.4-mini, ", "{model: gtp-9, ", "model: gtp-9"),
+    _c(
+        "unknown-model", "{provider: openai, model: gpt-5.4-mini, ", "{provider: ollama, ", "provider: ollama"
     ),
     Planted(
         "unknown-model",

@@ -1,4 +1,6 @@
-"""Routes that can't be taken, beside what the engine's own evaluation of random conditions on random states says."""
+"""Routes that can't be taken, beside what the engine's own evaluation of random conditions on random states
+says.
+"""
 
 from __future__ import annotations
 

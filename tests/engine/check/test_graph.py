@@ -106,7 +106,9 @@ def test_branches_within_a_cycle_run_at_the_same_time() -> None:
 
 
 def test_branches_with_cycles_of_their_own() -> None:
-    """0 forks to 1 and 2; 1 leads to 3, which leads back to 1 or on to 4, as does 2; 4 leads back to 0 or out."""
+    """0 forks to 1 and 2; 1 leads to 3, which leads back to 1 or on to 4, as does 2; 4 leads back to 0 or
+    out.
+    """
     graph = _graph(
         5, [(5, [[0]]), (0, [[1, 2]]), (1, [[3]]), (3, [[1], [4]]), (2, [[4]]), (4, [[0], []])], exits=[4]
     )

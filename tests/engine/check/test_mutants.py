@@ -1,4 +1,6 @@
-"""Planted mistakes: each is found by the right rule at the right place, and nothing that only follows from it."""
+"""Planted mistakes: each is found by the right rule at the right place, and nothing that only follows from
+it.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,9 @@ def _check_patch_of(mutation: Mutation, problem: Problem, original: str) -> None
 
 
 def test_operators_plant_enough() -> None:
-    """Every operator finds a place in the documents that ship, and together they plant hundreds of mistakes."""
+    """Every operator finds a place in the documents that ship, and together they plant hundreds of
+    mistakes.
+    """
     planted = {name: sum(len(list(run(_read(p)))) for p in VALID) for name, run in OPERATORS.items()}
     assert all(planted.values()), planted
     assert sum(planted.values()) > 400, planted
