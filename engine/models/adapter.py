@@ -213,8 +213,8 @@ class Adapter:
     def _translated(self, error: Exception, target: Target) -> _Failed:
         secrets = [*self._chooser.secrets(), self._embedded.api_key]
         failure = translate(error, target, secrets)
-        if not is_vendors(error):
-            log.error("%s: %s", type(error).__name__, redact(str(error), secrets)[:500])
+        level = logging.DEBUG if is_vendors(error) else logging.ERROR
+        log.log(level, "%s: %s: %s", target.name, type(error).__name__, redact(str(error), secrets)[:500])
         return _Failed(failure)
 
     @asynccontextmanager

@@ -51,7 +51,7 @@ class LiteLLMWire:
         )
         try:
             async for chunk in stream:
-                yield chunk
+                yield _truthful(chunk, stream)
         finally:
             await stream.aclose()
 
@@ -61,7 +61,17 @@ class LiteLLMWire:
             import litellm
 
             await litellm.close_litellm_async_clients()
+            # It keeps what it closed, and would use it again.
+            litellm.in_memory_llm_clients_cache.flush_cache()
             await asyncio.sleep(0)
+
+
+def _truthful(chunk: Any, stream: Any) -> Any:
+    """LiteLLM ends each stream with a finish reason, also one that broke off: take out what no vendor said."""
+    if getattr(stream, "received_finish_reason", True) is None:
+        for choice in chunk.choices:
+            choice.finish_reason = None
+    return chunk
 
 
 async def _quiet_litellm() -> Any:
