@@ -56,7 +56,7 @@ class ModelRequest:
     provider's. `fallbacks` are further models, tried in order when one can't answer. `accept` looks at a
     reply and gives back what is wrong with it, in a sentence for the model, or None: a reply that does not
     fit the schema or is not accepted is asked for once more with that sentence; a second one raises
-    ModelBadReply.
+    ModelBadReply. So does the first one where `final` says of its text that it is of use as it is.
     """
 
     messages: tuple[Message, ...]
@@ -69,6 +69,7 @@ class ModelRequest:
     fallbacks: tuple[str, ...] = ()
     timeout: float | None = None
     accept: Callable[[ModelReply], str | None] | None = None
+    final: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

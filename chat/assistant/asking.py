@@ -45,7 +45,9 @@ async def ask_by_function(turn: Turn, messages: Sequence[Message]) -> AsyncItera
 
 async def ask_by_json(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[Text | Reply]:
     """Ask for one object that fits `reply_schema`; `say` is shown while it comes."""
-    request = ModelRequest(tuple(messages), schema=reply_schema())
+    request = ModelRequest(
+        tuple(messages), schema=reply_schema(), final=lambda text: document_in(text) is not None
+    )
     say, fences = SayStream(), FenceStream()
     said = False
     try:

@@ -128,6 +128,8 @@ class Adapter:
                     yield TextDelta(reply.text)
                 yield _summed(replies)
                 return
+            if request.final is not None and request.final(reply.text):
+                break
             messages = _complained(messages, answer.assembly.text, problem)
         raise _bad_reply(target, _summed(replies), problem or "")
 
