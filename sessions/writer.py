@@ -24,6 +24,9 @@ Outcome = tuple[bool, Any]
 
 BUSY_SECONDS = 10.0
 WAL_LIMIT = 4 * 1024 * 1024
+PATIENCE = 0.1
+"""Seconds that a checkpoint waits for readers, and keeps writers waiting; then it is put off."""
+
 _LOOK_EVERY = 64
 
 
@@ -157,7 +160,7 @@ class Writer:
     # --- on the writer's thread ---
 
     def _work(self) -> None:
-        checkpointer = self._connect(BUSY_SECONDS)
+        checkpointer = self._connect(PATIENCE)
         try:
             while (batch := self._queue.get()) is not None:
                 batches, last = [batch], False
@@ -187,7 +190,7 @@ class Writer:
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         try:
             if self._wal.stat().st_size > WAL_LIMIT:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except (OSError, sqlite3.Error):
             return  # a checkpoint is only put off: the next one does its work too
 
