@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,9 +50,11 @@ class Drafting:
             yield event
 
     async def replace(self, text: str, summary: str) -> AsyncIterator[Event | Outcome]:
-        """Take a whole document in place of the current workflow's."""
-        base = self.base if self.open else self.turn.workflow
-        async for event in self.submit(strip_fences(text), summary, base):
+        """Take a whole document: the current workflow anew when it has its name, else another workflow."""
+        text, current = strip_fences(text), self.turn.workflow
+        same = current is not None and flow_name(text) == flow_name(current.yaml)
+        base = self.base if self.open else current if same else None
+        async for event in self.submit(text, summary, base):
             yield event
 
     async def edit(self, edits: Sequence[Edit], summary: str) -> AsyncIterator[Event | Outcome]:
@@ -163,6 +165,15 @@ def mend_and_check(text: str, turn: Turn) -> tuple[str, Checked]:
         text = apply_patches(text, certain)
         checked = check(text, turn.house.tools)
     return text, checked
+
+
+def flow_name(text: str) -> str | None:
+    """The name that a document gives itself, None where it can't be read."""
+    from engine.document import read_document
+
+    document = read_document(text).data
+    flow = document.get("flow") if isinstance(document, Mapping) else None
+    return flow.get("name") if isinstance(flow, Mapping) else None
 
 
 def strip_fences(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chat.assistant.drafting import Drafting
+from chat.assistant.drafting import Drafting, flow_name
 from chat.assistant.edits import apply_edits, read_edits
 from chat.assistant.prompts import data, shorten
 from chat.assistant.running import find_workflow, run_workflow
@@ -31,7 +31,7 @@ class Acting:
 
 async def write(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
     current = acting.turn.workflow
-    if current and not acting.drafting.open and _flow_name(args["yaml"]) == _flow_name(current.yaml):
+    if current and not acting.drafting.open and flow_name(args["yaml"]) == flow_name(current.yaml):
         yield Outcome(
             f"Not saved: {current.name} exists. Change it with edit_workflow, or give a new one "
             "another flow.name."
@@ -137,11 +137,3 @@ async def ask_person(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[E
     options = [{"label": option, "value": option} for option in args.get("options") or []]
     yield Question(args["question"], options)
     yield Outcome("The person was asked.", ends=True)
-
-
-def _flow_name(text: str) -> str | None:
-    from engine.document import read_document
-
-    document = read_document(text).data
-    flow = document.get("flow") if isinstance(document, Mapping) else None
-    return flow.get("name") if isinstance(flow, Mapping) else None

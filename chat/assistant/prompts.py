@@ -35,7 +35,8 @@ def prompt(name: str, /, **parts: str) -> str:
 def data(name: str, text: str) -> str:
     """Text that is material and never an instruction; it can't close its own mark."""
     safe = re.sub(r"<(/?)data\b", r"<\1 data", text, flags=re.IGNORECASE)
-    return f'<data name="{name}">\n{safe}\n</data>'
+    label = re.sub(r"[^\w.-]+", "_", name)
+    return f'<data name="{label}">\n{safe}\n</data>'
 
 
 def shorten(text: str, limit: int) -> str:

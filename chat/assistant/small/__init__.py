@@ -28,10 +28,12 @@ def is_small(info: ModelInfo) -> bool:
     """
     if info.demo:
         return True
-    size = _SIZE.search(info.name.rpartition("/")[2])
-    if size is None:
-        return False
-    return float(size.group(1)) * (1e9 if size.group(2).lower() == "b" else 1e6) <= LARGEST_SMALL
+    sizes = [
+        float(number) * (1e9 if unit.lower() == "b" else 1e6)
+        for number, unit in _SIZE.findall(info.name.rpartition("/")[2])
+    ]
+    # "1m" is a length of prompts, not a size.
+    return any(1e7 <= size <= LARGEST_SMALL for size in sizes)
 
 
 async def small_turn(turn: Turn) -> AsyncIterator[Event]:

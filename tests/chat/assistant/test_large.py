@@ -528,6 +528,41 @@ async def test_unknown_counts_stay_unknown(talk: Talk, way: str) -> None:
     assert (cost.prompt_tokens, cost.completion_tokens, cost.cost_usd) == (None, None, None)
 
 
+async def test_plain_words_can_change_a_workflow_and_begin_another(tmp_path: Path, fake: FakeOpenAI) -> None:
+    async with open_talk(tmp_path, fake, {"function_calling": True}) as talk:
+        changed = GOOD.replace("default: kind", "default: stern")
+        other = GOOD.replace("name: greet ", "name: other ")
+        await talk.answer(*(f"```yaml\n{yaml}```" for yaml in (GOOD, changed, other)))
+        drafts = [only(await talk.say(text), DraftChanged) for text in ("Greet", "Be stern", "Another")]
+        assert [(d.workflow, d.version) for d in drafts] == [("greet", 1), ("greet", 2), ("other", 1)]
+
+
+async def test_a_model_that_can_not_do_json_is_taken_at_its_word(tmp_path: Path, fake: FakeOpenAI) -> None:
+    async with open_talk(tmp_path, fake, {"function_calling": False}) as talk:
+        await talk.answer("Hello there.", "Hello again.")
+        events = await talk.say("Hi")
+        assert text_of(events) == "Hello again."
+        none_of(events, Failed)
+        await talk.answer("I will.", f"Here it is:\n```yaml\n{GOOD}```")
+        events = await talk.say("Greet a person by name")
+        assert only(events, DraftChanged).workflow == "greet"
+        assert text_of(events).strip() == "Here it is:"
+
+
+async def test_a_reply_that_was_asked_for_twice_is_said_once(tmp_path: Path, fake: FakeOpenAI) -> None:
+    bad = {"say": "I look.", "action": {"name": "list_workflows", "args": {"all": True}}}
+    async with open_talk(tmp_path, fake, {"function_calling": False}) as talk:
+        await talk.answer(bad, call("json", "list_workflows", say="I look."), talk_only("json", "None."))
+        assert text_of(await talk.say("What do I have?")) == "I look.\n\nNone."
+        assert len(fake.requests) == 3
+
+
+async def test_no_json_and_no_words_is_an_error(tmp_path: Path, fake: FakeOpenAI) -> None:
+    async with open_talk(tmp_path, fake, {"function_calling": False}) as talk:
+        await talk.answer('{"a": 1}', '{"a": 1}')
+        assert only(await talk.say("Hi"), Failed).code == "model_bad_reply"
+
+
 @pytest.mark.parametrize("fence", ["```yaml\n{}```\n", "```\n{}```", "{}"])
 async def test_a_workflow_in_plain_words_is_a_draft(tmp_path: Path, fake: FakeOpenAI, fence: str) -> None:
     async with open_talk(tmp_path, fake, {"function_calling": True}) as talk:

@@ -342,6 +342,8 @@ async def test_lists_and_explanations_need_no_model(talk: Talk) -> None:
         ("openai/gpt-4o-mini", False),
         ("anthropic/claude-sonnet-4-5", False),
         ("openai/fake", False),
+        ("ollama/qwen2.5-7b-instruct-1m", False),
+        ("openai/mixtral-8x7b", False),
     ],
 )
 def test_small_models_are_told_by_their_names(name: str, small: bool) -> None:
