@@ -106,6 +106,7 @@ class Embedded:
 
     async def _load(self) -> str:
         self._set(LoadStatus("loading", 0.0, "Starting"))
+        await self._end_process()
         try:
             async with asyncio.timeout(_LOAD_SECONDS):
                 self._address = await self._start(model_file())
