@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 STYLE = """
-:root { color-scheme: light dark; --page: #f5f6fa; --card: #fff; --ink: #1c2030; --faint: #667085;
-  --line: #d6dae4; --accent: #4f46e5; --code: #eef0f6 }
-@media (prefers-color-scheme: dark) { :root { --page: #0f121b; --card: #181c28; --ink: #e8eaf2;
-  --faint: #9aa3b5; --line: #333a4c; --accent: #8b85ff; --code: #232838 } }
+:root { color-scheme: light dark; --page: #f5f6f9; --card: #fff; --ink: #1b2130; --faint: #596275;
+  --line: #e3e6ed; --accent: #4453d0; --code: #f1f3f7 }
+@media (prefers-color-scheme: dark) { :root { --page: #0e1117; --card: #141821; --ink: #e7eaf1;
+  --faint: #a3acbd; --line: #272d3a; --accent: #8f9bff; --code: #1b202b } }
 body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.25rem 4rem; background: var(--page);
   color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 h1 { font-size: 1.6rem } h2 { margin-top: 2.2rem; font-size: 1.15rem } p { margin: .4rem 0 }
@@ -42,7 +43,7 @@ def docs_page(openapi: Mapping[str, Any], base: str) -> str:
     title = html.escape(f"{openapi['info']['title']} {openapi['info']['version']}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · API</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{STYLE}</style></head><body><h1>{title} · HTTP API</h1>{INTRODUCTION}{body}</body></html>"
     )
 
@@ -60,13 +61,18 @@ def _groups(openapi: Mapping[str, Any], base: str) -> Iterator[str]:
 def _operation(
     openapi: Mapping[str, Any], base: str, path: str, method: str, operation: Mapping[str, Any]
 ) -> str:
-    text = html.escape(" ".join(operation.get("description", "").split()))
+    text = _code(html.escape(" ".join(operation.get("description", "").split())))
     example = html.escape(_example(openapi, base, path, method, operation))
     return (
         f'<details><summary><span class="method">{method.upper()}</span><code>{html.escape(path)}</code>'
         f'<span class="faint">{text.partition(". ")[0].rstrip(".")}</span></summary><div><p>{text}</p>'
         f"{_table(openapi, operation)}<pre>{example}</pre></div></details>"
     )
+
+
+def _code(text: str) -> str:
+    """Words in backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)
 
 
 def _table(openapi: Mapping[str, Any], operation: Mapping[str, Any]) -> str:
@@ -82,7 +88,7 @@ def _table(openapi: Mapping[str, Any], operation: Mapping[str, Any]) -> str:
     ]
     cells = "".join(
         f"<tr><td><code>{html.escape(name)}</code></td><td>{where}</td><td>{html.escape(_type(schema))}"
-        f"{'' if needed else ', optional'}</td><td>{html.escape(text)}</td></tr>"
+        f"{'' if needed else ', optional'}</td><td>{_code(html.escape(text))}</td></tr>"
         for name, where, needed, schema, text in rows
     )
     return f"<table>{cells}</table>" if cells else ""
