@@ -104,14 +104,16 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(f"The database can't be read: {error}.", f"Check {self.path}.") from error
 
-    def _connect(self, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    def _connect(self, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
+        """A connection that waits up to `patience` seconds for a lock; longer while it is being made."""
         connection = sqlite3.connect(
-            self.path, timeout=timeout, isolation_level=None, check_same_thread=False
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
         return connection
 
 
@@ -134,23 +136,18 @@ def open_db(path: Path | str, *, synchronous: str = "FULL") -> Database:
 
 
 def _prepare(path: Path) -> None:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        _to_wal(connection)
-        migrate(connection)
-    finally:
-        connection.close()
-
-
-def _to_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite does not wait by itself when two processes do it at the same moment."""
+    """Switch to WAL and migrate. Where several processes do that at once, SQLite does not always wait by itself."""
     until = time.monotonic() + BUSY_SECONDS
     while True:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection)
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.02)
+        finally:
+            connection.close()
