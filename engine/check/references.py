@@ -152,6 +152,22 @@ def _did_you_mean(draft: Draft, name: str, known: list[str], prefix: str = "") -
     )
 
 
+@rule("input-left-out", "error")
+def input_left_out(draft: Draft) -> Iterator[Found]:
+    """A state field is required, but `flow.inputs` does not list it, so nobody can give it.
+
+    Add it to `flow.inputs`, or leave `flow.inputs` out: then every required field is an input.
+    """
+    value = mapping(draft.data.get("flow")).get("inputs")
+    listed_there = names(value, ("flow", "inputs"))
+    if value is None or any(n.text not in draft.fields for n in listed_there) or draft.unsure("flow"):
+        return
+    for field in draft.fields.values():
+        if field.data.get("required") is True and field.name not in {n.text for n in listed_there}:
+            message = f"'{field.name}' is required, but flow.inputs leaves it out, so nobody can give it. "
+            yield Found(("flow", "inputs"), f"{message}Add it to flow.inputs.")
+
+
 @rule("unknown-name", "error")
 def unknown_name(draft: Draft) -> Iterator[Found]:
     """A template says `{name}`, but the node has no input and the state no field of that name.
@@ -257,4 +273,4 @@ def given_from_start(draft: Draft, field: FieldView) -> bool:
     return field.given or field.name in {n.text for n in names(flow_inputs, ())}
 
 
-RULES = (unknown_field, unknown_name, unknown_path, secret_misplaced)
+RULES = (unknown_field, input_left_out, unknown_name, unknown_path, secret_misplaced)

@@ -18,6 +18,7 @@ from engine.expressions import Comparison, Expression, ExpressionError, compile_
 from engine.problems import Patch
 from engine.templates import Ref
 from engine.types import Type, convert, show
+from engine.workflow import START
 
 _ORDER = ("<", "<=", ">", ">=")
 
@@ -268,7 +269,9 @@ def _tried(draft: Draft, edge: EdgeView, *, lenient: bool) -> tuple[list[bool], 
 
 
 def _source(draft: Draft, edge: EdgeView) -> int | None:
-    """The number of the node whose end the conditions are tried at."""
+    """The number of the node whose end the conditions are tried at; START is the number after the last."""
+    if edge.sources and edge.sources[0].text == START:
+        return len(draft.nodes)
     return draft.meant_node(edge.sources[0].text) if edge.sources else None
 
 

@@ -49,6 +49,7 @@ _SECRET_KEY = re.compile(
 _HANDED = frozenset(("args", "config", "llm", "tool_config"))
 _HARMLESS = re.compile(
     r"(?i:none|null|true|false|basic|bearer|x+|\*+|\.+|<.*>|your[_ -].*|changeme|example|todo|\S{0,3})"
+    r"|\$?\{?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\}?"  # the name of an environment variable
 )
 
 

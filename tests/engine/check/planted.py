@@ -153,6 +153,12 @@ PLANTED: tuple[Planted, ...] = (
     _c("unknown-path", "{state.customer.orders[0]}", "{state.complaint[0]}", 'prompt: "What'),
     _c("secret-misplaced", "You are a friendly clerk.", "Your password is {secret.SHOP}.", "system: Your"),
     _c("secret-misplaced", '{who: "{state.customer.name}"}', '{who: "{secret.SHOP}"}', 'who: "{secret'),
+    _c(
+        "input-left-out",
+        "  outputs: [answer]\nstate",
+        "  inputs: [address]\n  outputs: [answer]\nstate",
+        "inputs: [address]",
+    ),
     # flow
     _p(
         "unreachable-node",
@@ -248,6 +254,12 @@ PLANTED: tuple[Planted, ...] = (
         "state.refund and state.score > 5",
         "state.urgency == 'high'",
         'condition: "state.urgency == \'high\'", to: apologise}\n      - {condition: "state.orders',
+    ),
+    _p(
+        "null-order",
+        "  - from: START\n    to: pick_mood\n",
+        "  - from: START\n    routes:\n      - condition: state.start < 3\n        to: pick_mood\n      - else: END\n",
+        "condition: state.start < 3",
     ),
     _c("read-too-early", "to this case: {state.complaint}", "to this case: {state.answer}", 'prompt: "Give'),
     # types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tests.engine.check.planted import DATA, PLANTED
 from tools.registry import ToolRegistry
 
 TOOLS = ToolRegistry()
+EXAMPLES = 2000 if os.environ.get("PARLANCE_SOAK") else 150
 ROOT = Path(__file__).resolve().parents[3]
 COMPLAINT = (DATA / "complaint.yaml").read_text(encoding="utf-8")
 POEM = (DATA / "poem.yaml").read_text(encoding="utf-8")
@@ -60,19 +62,19 @@ def _check_soundly(text: str) -> None:
     apply_patches(text, checked.problems)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     _check_soundly(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=6))
 def test_any_yaml(data: object) -> None:
     _check_soundly(yaml.safe_dump(data, sort_keys=False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.sampled_from([COMPLAINT, POEM]), st.sampled_from(["flow", "state", "nodes", "edges", "config"]), VALUES
 )
@@ -82,7 +84,7 @@ def test_any_value_for_a_part(text: str, key: str, value: object) -> None:
     _check_soundly(yaml.safe_dump(data, sort_keys=False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from([COMPLAINT, POEM]), EDITS)
 def test_any_slip_of_the_pen(text: str, edits: list[tuple[float, int, str]]) -> None:
     for where, dropped, new in edits:
@@ -91,6 +93,7 @@ def test_any_slip_of_the_pen(text: str, edits: list[tuple[float, int, str]]) -> 
     _check_soundly(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.__name__)
 def test_a_thousand_nodes_take_less_than_a_second(shape) -> None:  # type: ignore[no-untyped-def]
     text, ok = shape()
@@ -157,6 +160,15 @@ def test_what_only_looks_like_a_secret(harmless: str) -> None:
     assert "secret-in-document" not in [p.rule for p in check(text, TOOLS).problems]
 
 
+@pytest.mark.parametrize(
+    "harmless", ["SHOP_API_KEY", "$SHOP_API_KEY", "changeme", "<your token>", "{state.complaint}"]
+)
+def test_what_may_stand_at_a_key_for_secrets(harmless: str) -> None:
+    text = COMPLAINT.replace('token: "{secret.SHOP}"', f'token: "{harmless}"')
+    assert text != COMPLAINT
+    assert not check(text, TOOLS).errors
+
+
 def test_what_the_machine_lacks_is_an_error_when_a_run_starts() -> None:
     machine = Machine(None, providers=frozenset())
     problems = check(COMPLAINT, TOOLS, machine=machine).problems
@@ -182,7 +194,7 @@ def test_patches_do_not_overlap() -> None:
     assert apply("a\r\nb", Patch((2, 1), (2, 2), "c")) == "a\r\nc"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(
     st.lists(st.sampled_from([p for p in PLANTED if p.mend == "back" and p.base == "complaint"]), max_size=4)
 )

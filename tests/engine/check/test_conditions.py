@@ -4,6 +4,7 @@ says.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from engine.expressions import Expression, ExpressionError, compile_expression
 from engine.templates import Ref, walk
 from engine.types import Type
 
+EXAMPLES = 3000 if os.environ.get("PARLANCE_SOAK") else 300
 FACTS = {
     "mood": Fact(Type("str"), enum=("glad", "sad", "cross"), nullable=False),
     "name": Fact(Type("str"), nullable=True),
@@ -79,7 +81,7 @@ def _holds(expression: Expression, state: dict[str, Any]) -> bool:
     return expression.evaluate(lambda ref: walk(state, ref.path))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(CONDITIONS, min_size=1, max_size=3), st.fixed_dictionaries(VALUES))
 def test_what_happens_is_never_called_impossible(conditions: list[str], state: dict[str, Any]) -> None:
     found = _try(*conditions)

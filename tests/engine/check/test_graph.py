@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.check.graph import Graph, bits
 
+EXAMPLES = 3000 if os.environ.get("PARLANCE_SOAK") else 200
 Ways = list[list[list[frozenset[int]]]]
 Arrow = tuple[int, int]
 Course = tuple[frozenset[int], tuple[tuple[int, frozenset[Arrow]], ...]]
@@ -83,7 +85,7 @@ def _pairs(graph: Graph) -> set[frozenset[int]]:
     return {frozenset((v, w)) for v in everybody for w in graph.beside(v, everybody) if v in graph.reached}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(acyclic())
 def test_together_is_what_some_course_of_a_run_shows(ways: Ways) -> None:
     assert _pairs(Graph(len(ways) - 1, ways)) == _courses(ways)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from engine.check import check
 from tools.registry import ToolRegistry
 
 TOOLS = ToolRegistry()
+EXAMPLES = 3000 if os.environ.get("PARLANCE_SOAK") else 250
 Draw = st.DrawFn
 TYPES: dict[str, str] = {"str": "'x'", "int": "3", "bool": "true", "float": "2.5", "list[str]": "[]"}
 
@@ -143,7 +145,7 @@ def documents(draw: Draw) -> str:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(documents())
 def test_a_sound_workflow_has_no_problem(text: str) -> None:
     checked = check(text, TOOLS)
