@@ -20,6 +20,7 @@ from engine.errors import ParlanceError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from chat.assistant import Assistant
     from chat.service import ChatService
     from engine.engine import Engine
     from engine.models import Models
@@ -90,12 +91,16 @@ class House:
         return Workflows(self.db)
 
     @cached_property
-    def service(self) -> ChatService:
+    def assistant(self) -> Assistant:
         from chat.assistant import Assistant
+
+        return Assistant(self.models, self.tools, self.engine, self.workflows)
+
+    @cached_property
+    def service(self) -> ChatService:
         from chat.service import ChatService
 
-        assistant = Assistant(self.models, self.tools, self.engine, self.workflows)
-        return ChatService(self.db, self.engine, self.models, self.tools, assistant)
+        return ChatService(self.db, self.engine, self.models, self.tools, self.assistant)
 
     def serve(self, host: str, port: int) -> None:
         """Serve page and API until told to stop. InputError or Conflict when that can't be done here."""
@@ -142,6 +147,7 @@ class House:
         print(f"Model: {info.name} ({info.source})", *filter(None, [info.note]), sep="\n", flush=True)
         async for _ in self.models.warm():
             pass
+        await self.assistant.warm()
 
     async def _stopping(self) -> None:
         await self.service.close()
