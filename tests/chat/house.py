@@ -14,7 +14,7 @@ from typing import Any
 from chat.events import Cost, DraftChanged, Event, Failed, RunEnded, RunStarted, Step, Text, TurnEnded
 from chat.service import ChatService
 from chat.turns import TurnContext
-from engine.check import check
+from engine.check import Machine, check
 from engine.engine import Engine
 from engine.errors import ModelMissing, ModelRateLimited
 from engine.ports import ModelInfo, ModelReply, ModelRequest, TextDelta
@@ -58,15 +58,25 @@ async def hold(args: Mapping[str, Any], context: ToolContext) -> Any:
     return await passed(Path(args["gate"]))
 
 
+def open_gate(gate: Path, text: str = "open") -> None:
+    """Let go what waits at the gate; nobody sees the file before its text."""
+    new = gate.with_suffix(".new")
+    new.write_text(text)
+    new.replace(gate)
+
+
 async def passed(gate: Path) -> str:
     """What stands in the file, once it is there."""
     while not gate.exists():
         await asyncio.sleep(0.01)
-    return gate.read_text() or "open"
+    return gate.read_text()
 
 
 class NoModel:
     """An installation without a model."""
+
+    async def machine(self) -> Machine:
+        return Machine(None)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
         raise ModelMissing("No model is set up.", "Set PARLANCE_MODEL.")

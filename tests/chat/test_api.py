@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.chat.house import HELD, QUICK, TestHouse, eventually
+from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate
 from tests.chat.serving import served, sse
 
 
@@ -115,7 +115,7 @@ async def test_a_stream_comes_as_it_happens_and_going_away_stops_nothing(
             "event: text",
             'data: {"kind":"text","text":"early"}',
         ]
-    gate.touch()
+    open_gate(gate)
     events = f"/api/conversations/{talk}/messages/{message_id}/events"
     rest = events_of(await client.get(events, headers={"Last-Event-ID": "1"}))
     assert [(event["id"], event["event"]) for event in rest] == [
@@ -221,7 +221,7 @@ async def test_a_runs_events_go_on_after_the_last_one_seen(client: httpx.AsyncCl
     async with client.stream("GET", events) as live:
         seen = [line async for line in _until(live.aiter_lines(), '"id":"wait"')]
     last = [line.removeprefix("id: ") for line in seen if line.startswith("id: ")][-1]
-    gate.touch()
+    open_gate(gate)
     rest = events_of(await client.get(events, headers={"Last-Event-ID": last}))
     assert int(rest[0]["id"]) == int(last) + 1
     assert rest[-1]["event"] == "run_ended"

@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 from chat.server import LOCK_FILE, address_of, bind, refuse_open_door, serve_lock
 from engine.errors import Conflict, InputError
-from tests.chat.house import HELD
+from tests.chat.house import HELD, open_gate
 from tests.chat.serving import sse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_where_it_was(
     message = last_message(second, talk)
     assert (message["id"], message["status"], message["text"]) == (message_id, "live", "Running it.")
     with second.stream("GET", f"{messages}/{message_id}/events") as events:
-        gate.write_text("what was behind the gate")
+        open_gate(gate, "what was behind the gate")
         kinds = [event["event"] for event in sse(events.iter_lines())]
     assert kinds[:2] == ["text", "run_started"]
     assert kinds[-2:] == ["run_ended", "turn_ended"]
@@ -171,7 +171,7 @@ def test_sigterm_stops_within_two_seconds_though_pages_are_open(
     assert seconds < 4  # 2 at rest; this machine may have much else to do
     second = start()
     assert last_message(second, talk)["status"] == "interrupted"
-    (tmp_path / "gate").write_text("open")
+    open_gate(tmp_path / "gate", "open")
     eventually(lambda: second.get(f"/api/runs/{run}").json()["status"] == "ok")
     code, _, errors = second.end(signal.SIGINT)
     assert (code, errors) == (0, "")

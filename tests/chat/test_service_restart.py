@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chat.house import HELD, QUICK, TestHouse, eventually, workflow_of
+from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate, workflow_of
 
 ANN = "ann"
 
@@ -47,7 +47,7 @@ async def test_an_orderly_stop_keeps_everything_for_the_next_start(first: TestHo
     assert [event.kind async for _, event in follow] == ["turn_ended"]
 
     second = await TestHouse(tmp_path).start()
-    gate.write_text("found")
+    open_gate(gate, "found")
     await until_ended(second, talk)
     messages = {message.id: message for message in (await second.service.get(ANN, talk)).messages}
     assert (messages[cut].status, messages[cut].text) == ("interrupted", "so far")
@@ -79,7 +79,7 @@ async def test_a_message_that_waited_for_its_run_waits_on(first: TestHouse, tmp_
     await first.close()
     second = await TestHouse(tmp_path).start()
     assert (await second.service.message(ANN, talk, waiting)).status == "live"
-    gate.write_text("found")
+    open_gate(gate, "found")
     events = await second.events(ANN, talk, waiting)
     assert [event.kind for event in events if event.lasting] == ["text", "run_started", "run_ended"]
     message = await second.service.message(ANN, talk, waiting)
@@ -128,7 +128,7 @@ async def test_a_living_process_keeps_its_turns_and_its_turn_comes_first(
     other = await second.service.post(ANN, talk, "say other")
     await asyncio.sleep(0.7)
     assert second.assistant.seen == []
-    gate.touch()
+    open_gate(gate)
     followed = asyncio.create_task(second.events(ANN, talk, mine))
     assert (await second.events(ANN, talk, other))[-1].kind == "turn_ended"
     assert [event.kind for event in await followed] == ["text", "turn_ended"]
@@ -154,7 +154,7 @@ async def test_what_another_process_leaves_later_is_taken_over_once(first: TestH
     for _ in range(3):
         await second.engine.recover()
         await second.service.recover()
-    gate.write_text("found")
+    open_gate(gate, "found")
     await until_ended(second, talk)
     await until_ended(second, mine.id)
     messages = {m.id: m for m in (await second.service.get(ANN, talk)).messages}

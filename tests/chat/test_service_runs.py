@@ -11,7 +11,7 @@ import pytest
 
 from chat.events import RunEnded
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
-from tests.chat.house import HELD, QUICK, TestHouse, eventually
+from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate
 
 ANN, BOB = "ann", "bob"
 
@@ -55,7 +55,7 @@ async def test_a_run_goes_on_when_nobody_looks_and_does_not_hold_up_a_turn(
     assert events[-1].kind == "turn_ended"
     card = (await house.service.get(ANN, talk)).messages[0]
     assert card.status == "live"
-    gate.write_text("found")
+    open_gate(gate, "found")
     events = await house.events(ANN, talk, card.id)
     assert events[-2].kind == "run_ended"
     assert (await house.service.message(ANN, talk, card.id)).parts[1]["run"]["outputs"] == {"second": "found"}

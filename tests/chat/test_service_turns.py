@@ -11,7 +11,7 @@ import pytest
 from chat.answers import SAVE_SECONDS
 from chat.events import Event, Failed, NodeChanged, RunEnded, RunStarted, Step, Text, TurnEnded
 from engine.errors import Conflict, InputError, NotFound
-from tests.chat.house import QUICK, TestHouse, eventually
+from tests.chat.house import QUICK, TestHouse, eventually, open_gate
 
 ANN, BOB = "ann", "bob"
 
@@ -95,7 +95,7 @@ async def test_one_turn_at_a_time_in_a_conversation_many_in_all(
     assert text_of(await house.answer(ANN, other.id, "say elsewhere")) == "elsewhere"
     assert house.assistant.seen[0].message_id == first
     assert second not in [context.message_id for context in house.assistant.seen]
-    gate.touch()
+    open_gate(gate)
     assert text_of(await house.events(ANN, talk, second)) == "second"
     assert [m.text for m in (await house.service.get(ANN, talk)).messages if m.role == "assistant"] == [
         " passed",
@@ -128,7 +128,7 @@ async def test_who_comes_late_or_back_gets_the_rest(house: TestHouse, talk: str,
     first = house.service.follow(ANN, talk)
     seen = [await anext(first), await anext(first)]
     await first.aclose()
-    gate.touch()
+    open_gate(gate)
     back = [numbered async for numbered in house.service.follow(ANN, talk, message_id=message_id, after=2)]
     assert [*seen, *back] == [
         (1, Text("a")),
@@ -299,7 +299,7 @@ async def test_a_turn_goes_on_until_its_run_has_ended(house: TestHouse, talk: st
     message_id = await house.service.post(ANN, talk, f"run {gate}\nsay started")
     await _started(house, talk, message_id)
     assert (await house.service.message(ANN, talk, message_id)).status == "live"
-    gate.write_text("result")
+    open_gate(gate, "result")
     events = await house.events(ANN, talk, message_id)
     [started] = [event for event in events if isinstance(event, RunStarted)]
     [ended] = [event for event in events if isinstance(event, RunEnded)]
@@ -316,7 +316,7 @@ async def test_a_turn_goes_on_until_its_run_has_ended(house: TestHouse, talk: st
 async def test_the_assistant_may_wait_for_the_run_and_speak_of_it(
     house: TestHouse, talk: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "gate").write_text("42")
+    open_gate(tmp_path / "gate", "42")
     events = await house.answer(ANN, talk, f"watched {tmp_path / 'gate'}")
     assert [event.kind for event in events if event.lasting].count("run_ended") == 1
     assert text_of(events) == "It came to 42"
@@ -330,7 +330,7 @@ async def test_a_next_message_does_not_wait_for_a_run(house: TestHouse, talk: st
     assert (await house.service.message(ANN, talk, first)).status == "ok"
     nudges = house.service.subscribe(ANN, talk)
     await anext(nudges)
-    gate.write_text("late result")
+    open_gate(gate, "late result")
     while (nudge := await anext(nudges))["type"] != "message":
         pass
     assert nudge["message_id"] == first
