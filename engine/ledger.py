@@ -36,11 +36,12 @@ class Open:
 
 
 class Ledger:
-    """All rows of one run. `record` is the run as it is stored."""
+    """All rows of one run. `record` is the run as it is stored, `cost` what is known of its cost in dollars."""
 
     def __init__(self, record: RunRecord, store: RunStore, rows: Sequence[NodeRow] = ()) -> None:
         self.record = record
         self.rows = list(rows)
+        self.cost = sum(row.cost_usd or 0 for row in rows)
         self._store = store
         self._event = 1 + len(record.starts)
         if self.rows:
@@ -86,6 +87,7 @@ class Ledger:
             starts=tuple([each.started for each in following]),
         )
         self._event += 1 + len(following)
+        self.cost += usage.cost_usd or 0
         self.rows.append(row)
         return row
 

@@ -150,7 +150,7 @@ class LiveRun:
         visit = each.visit
         fired, error = self._fired(visit, outcome.writes)
         started = self.scheduler.end(visit, outcome.writes, self.plan.graph.arrows_of(fired))
-        error = error or self._endless(started)
+        error = error or self._endless(started) or self._too_dear(step)
         stopped = self._stop is not None or error is not None
         following = [] if stopped else [self.opened(found, outcome.ended_at) for found in started]
         del self._open[visit]
@@ -187,6 +187,16 @@ class LiveRun:
                     "Let a route lead out of the cycle, or raise config.execution.max_visits.",
                 )
         return None
+
+    def _too_dear(self, step: Step) -> RunError | None:
+        """A run over its budget does not go on; one that has just ended has its result."""
+        budget, cost = self.plan.workflow.execution.budget_usd, self.ledger.cost + (step.usage.cost_usd or 0)
+        if budget is None or cost <= budget or self.scheduler.idle:
+            return None
+        return RunError(
+            f"The run has cost {cost:.4g} dollars, more than its budget of {budget:g}.",
+            "Raise config.execution.budget_usd, or use a cheaper model.",
+        )
 
     def _may_try_again(self, each: Open, error: NodeError) -> bool:
         return self._stop is None and error.can_retry and each.attempt < each.node.retry.max_attempts

@@ -52,7 +52,11 @@ def _replay(live: LiveRun) -> tuple[list[Open], RunError | None]:
         if row.status == "ok":
             ended = opens.pop(key)
             failure = failure or _undecided(live, ended, row)
-            opens.update(_after(live, ended, row, stopped=failure is not None))
+            started = _after(live, ended, row)
+            if row.starts:
+                opens.update(started)
+            elif started:
+                failure = failure or RunError("The run was being stopped when the program ended.")
         elif row.starts:
             opens[key].attempt = row.attempt + 1
         else:
@@ -72,12 +76,12 @@ def _undecided(live: LiveRun, ended: Open, row: NodeRow) -> RunError | None:
     return None
 
 
-def _after(live: LiveRun, ended: Open, row: NodeRow, *, stopped: bool) -> dict[_Key, Open]:
-    """What the row started. In a run that was being stopped nothing was, whatever could have been."""
-    scheduler = live.scheduler
-    started = scheduler.end(ended.visit, row.writes, live.plan.graph.arrows_of(row.fired))
-    found = {} if stopped else {_key(live, visit): live.opened(visit, row.ended_at) for visit in started}
-    if sorted(found) != sorted((node, iteration) for node, _, iteration, _ in row.starts):
+def _after(live: LiveRun, ended: Open, row: NodeRow) -> dict[_Key, Open]:
+    """What the row started; or could have, where it says that nothing was: the run was being stopped then."""
+    arrows = live.plan.graph.arrows_of(row.fired)
+    started = live.scheduler.end(ended.visit, row.writes, arrows)
+    found = {_key(live, visit): live.opened(visit, row.ended_at) for visit in started}
+    if row.starts and sorted(found) != sorted((node, iteration) for node, _, iteration, _ in row.starts):
         raise StoreError(f"The rows of run {row.run_id} do not fit its document.", "Start a new run.")
     return found
 

@@ -22,6 +22,7 @@ _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _dumps_again = lru_cache(2048)(_dumps)
 """For what is the same in many rows: which edges fire, and what starts."""
 
+KEPT_SECONDS = 7 * 86_400
 _SEQ_BITS = 20
 
 _RUN = """
@@ -40,6 +41,9 @@ _BEAT = """
     INSERT INTO processes (id, place, pid, born, beat_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET place = excluded.place, pid = excluded.pid, born = excluded.born,
     beat_at = excluded.beat_at"""
+_FORGET = """
+    DELETE FROM processes WHERE beat_at < ?
+    AND id NOT IN (SELECT process FROM runs WHERE status = 'running' AND process IS NOT NULL)"""
 _INSERT_RUN = """
     INSERT INTO runs (id, workflow, digest, owner, conversation_id, message_id, force_model, inputs, starts,
     status, created_at, claimed_at, epoch, process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -129,7 +133,7 @@ class SqliteRunStore:
         return [row["id"] for row in found]
 
     async def beat(self, process: Process) -> None:
-        await self._db.execute(_BEAT, (process.id, process.place, process.pid, process.born, process.beat_at))
+        await self._db.write(lambda connection: _beat(connection, process))
 
     async def process(self, process_id: str) -> Process | None:
         found = await self._db.fetch(
@@ -220,6 +224,13 @@ def _values(key: int, row: NodeRow) -> tuple[Any, ...]:
         row.cost_usd,
         row.error,
     )
+
+
+def _beat(connection: sqlite3.Connection, process: Process) -> None:
+    """Note the sign of life; those that gave none for days, and own nothing, are forgotten."""
+    known = (process.id, process.place, process.pid, process.born, process.beat_at)
+    connection.execute(_BEAT, known)
+    connection.execute(_FORGET, (process.beat_at - KEPT_SECONDS,))
 
 
 def _claim(connection: sqlite3.Connection, run_id: str, epoch: int, process_id: str) -> bool:

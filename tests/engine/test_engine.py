@@ -234,6 +234,25 @@ async def test_no_route_matches(engine: Engine, tools: Tools) -> None:
     )
 
 
+FROM_START = """
+state: {fields: {size: {type: int, required: true}, x: {type: int}}}
+nodes: [{id: a, tool: add, args: {a: "{state.size}"}, outputs: [x]}]
+edges:
+  - {from: START, routes: [{condition: state.size > 5, to: a}, {condition: state.size > 2, to: END}]}
+"""
+
+
+async def test_routes_at_the_start(engine: Engine, tools: Tools) -> None:
+    flow = workflow(FROM_START, tools)
+    assert (await engine.run(flow, {"size": 9}))["outputs"] == {"x": 10}
+    nothing = await engine.run(flow, {"size": 3})
+    assert (nothing["status"], nothing["nodes"], nothing["outputs"]) == ("ok", [], {"x": None})
+    failed = await engine.run(flow, {"size": 1})
+    assert failed["error"].startswith("No route after START matches: state.size is 1.")
+    events = [(e.id, e.kind) async for e in engine.events(failed["run_id"])]
+    assert events == [(1, "run_started"), (2, "run_ended")]
+
+
 async def test_a_cycle_without_end_is_stopped(engine: Engine, tools: Tools) -> None:
     text = """
     config: {execution: {max_visits: 4}}

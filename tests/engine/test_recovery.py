@@ -24,6 +24,7 @@ from sessions.db import open_db
 from sessions.runs import SqliteRunStore
 from tests.engine.flows import NoModels, Tools, engine_on, until, workflow
 from tests.engine.victim import EXPECTED, VISITS, registry
+from tests.reference.harness import cut_back
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = """
@@ -277,3 +278,72 @@ async def test_a_zombie_is_gone() -> None:
     process.kill()
     await process.wait()
     assert is_gone(seen, time.time())
+
+
+async def test_closed_while_it_waits_to_try_again(tmp_path: Path) -> None:
+    tools = Tools()
+    text = """
+    state: {fields: {n: {type: int}}}
+    nodes: [{id: a, tool: flaky, args: {times: 1}, outputs: [n], retry: {max_attempts: 3, backoff_seconds: 60}}]
+    """
+    async with engine_on(tmp_path / "runs.db", tools) as engine:
+        run_id = await engine.start(workflow(text, tools), {})
+        async for event in engine.events(run_id):
+            if event.kind == "node_ended":
+                break
+    async with engine_on(tmp_path / "runs.db", tools) as engine:
+        await engine.recover()
+        view = await engine.wait(run_id)
+        events = [(e.id, e.kind, e.data.get("attempt")) async for e in engine.events(run_id)]
+    assert [(n["attempt"], n["status"]) for n in view["nodes"]] == [(1, "failed"), (2, "ok")]
+    assert events[1:5] == [
+        (2, "node_started", 1),
+        (3, "node_ended", 1),
+        (4, "node_started", 2),
+        (5, "node_ended", 2),
+    ]
+
+
+STOPPED = """
+config: {execution: {max_visits: 1}}
+state: {fields: {x: {type: int}, y: {type: int}}}
+nodes:
+  - {id: bad, tool: TOOL, outputs: [x]}
+  - {id: other, tool: add, args: {a: 1}, outputs: [x]}
+  - {id: slow, tool: sleep, args: {seconds: 30, value: 1}, outputs: [y]}
+edges:
+  - {from: START, to: [bad, slow]}
+  - {from: bad, routes: [ROUTES]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "routes"),
+    [
+        ("flaky, args: {times: 9, hopeless: true}", "{condition: default, to: other}"),
+        ("add, args: {a: 1}", "{condition: state.x > 5, to: other}"),
+        ("add, args: {a: 1}", "{condition: state.x > 5, to: other}, {condition: default, to: bad}"),
+    ],
+)
+async def test_killed_between_a_failure_and_the_end_of_its_run(
+    tmp_path: Path, tool: str, routes: str
+) -> None:
+    """The row that fails the run is on disk, its end is not: the run fails for the same reason."""
+    tools = Tools()
+    text = STOPPED.replace("TOOL", tool).replace("ROUTES", routes)
+    path = tmp_path / "runs.db"
+    async with engine_on(path, tools) as engine:
+        view = await engine.run(workflow(text, tools), {})
+    assert view["status"] == "failed"
+    assert [n["id"] for n in view["nodes"]] == ["bad", "slow"]
+    calls = len(tools.log)
+    db = open_db(path)
+    cut_back(db, view["run_id"], rows=1)
+    db.close()
+    async with engine_on(path, tools) as engine:
+        assert await engine.recover() == [view["run_id"]]
+        again = await engine.wait(view["run_id"])
+    assert (again["status"], again["state"]) == (view["status"], view["state"])
+    assert again["error"] in (view["error"], "The run was being stopped when the program ended.")
+    assert [(n["id"], n["status"]) for n in again["nodes"]] == [(n["id"], n["status"]) for n in view["nodes"]]
+    assert len(tools.log) == calls, "nothing ran again"

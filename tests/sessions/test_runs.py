@@ -152,6 +152,14 @@ async def test_processes_and_what_they_leave(store: SqliteRunStore) -> None:
     assert await store.unfinished() == [("r1", 0, "p1", None)]
 
 
+async def test_processes_long_gone_are_forgotten(store: SqliteRunStore) -> None:
+    await store.create(RUN)
+    for name in ("p1", "p2"):
+        await store.beat(Process(name, "here|boot|1", 7, None, 50.0))
+    await store.beat(Process("p3", "here|boot|1", 8, None, 50.0 + 8 * 86_400))
+    assert [await store.process(name) is None for name in ("p1", "p2", "p3")] == [False, True, False]
+
+
 async def test_requests_to_cancel(store: SqliteRunStore) -> None:
     await store.create(RUN)
     assert await store.cancel_requests("p1") == []
