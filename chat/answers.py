@@ -50,9 +50,15 @@ class Answer:
         elif event.lasting:
             await self._inbox.save(self.message.id, *self._content())
 
-    async def set_phase(self, phase: str, process: str) -> None:
-        self.phase = phase
-        await self._inbox.set_phase(self.message.id, phase, process)
+    async def speak(self, process: str) -> None:
+        """Its turn has come."""
+        self.phase = "answering"
+        await self._inbox.set_phase(self.message.id, self.phase, process)
+
+    async def wait(self, process: str) -> None:
+        """All is said, and kept; what comes now are its runs."""
+        self.phase = "waiting"
+        await self._inbox.set_waiting(self.message.id, process, *self._content())
 
     async def open_run(self, run: OpenRun) -> None:
         """Keep what there is, with the note that the run's result belongs here."""

@@ -146,7 +146,7 @@ class Turns:
             return
         status: MessageStatus = "stopped"
         if not answer.stopping:
-            await answer.set_phase("answering", await self._engine.enter())
+            await answer.speak(await self._engine.enter())
             self._nudge(answer, "turn_started")
             answer.work = asyncio.create_task(self._speak(answer))
             await asyncio.wait({answer.work})
@@ -158,7 +158,7 @@ class Turns:
         """Wait for the answer's runs, unless it failed or somebody writes on; then it has ended."""
         if answer.open_runs and status in ("ok", "stopped"):
             if answer.phase != "waiting":
-                await answer.set_phase("waiting", await self._engine.enter())
+                await answer.wait(await self._engine.enter())
             await _first_of(answer.released, answer.runs.values())
             if self._closing and answer.open_runs and status == "ok":
                 return

@@ -127,6 +127,17 @@ class Inbox:
             (phase, process, message_id),
         )
 
+    async def set_waiting(self, message_id: str, process: str, text: str, parts: PartList) -> None:
+        """All is said; after a restart the message only waits for its runs, so it must be there as a whole."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            _save(connection, message_id, text, parts)
+            connection.execute(
+                "UPDATE messages SET phase = 'waiting', process = ? WHERE id = ?", (process, message_id)
+            )
+
+        await self._db.write(job)
+
     async def save(self, message_id: str, text: str, parts: PartList) -> None:
         """What there is so far."""
         await self._db.write(lambda connection: _save(connection, message_id, text, parts))
