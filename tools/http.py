@@ -112,18 +112,8 @@ async def _follow(
     """Fetch, going after redirects. The caller's headers go to the first origin only."""
     headers, origin = dict(args.get("headers") or {}), _origin(url)
     for _ in range(MAX_REDIRECTS + 1):
-        address = await _checked_address(url, allow_private)
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={
-                **_own_headers(),
-                **(headers if _origin(url) == origin else {}),
-                "Host": url.netloc.decode(),
-            },
-            extensions={"sni_hostname": url.host},
-        )
-        response = await client.send(request, stream=True, follow_redirects=False)
+        sent = {**_own_headers(), **(headers if _origin(url) == origin else {}), "Host": url.netloc.decode()}
+        response = await _send(client, url, sent, await _checked_addresses(url, allow_private))
         try:
             if not (response.is_redirect and "location" in response.headers):
                 response.extensions["final_url"] = url
@@ -144,8 +134,25 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-async def _checked_address(url: httpx.URL, allow_private: bool) -> str:
-    """One IP address of the URL's host that may be called. Raises ToolError or ToolRetry."""
+async def _send(
+    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], addresses: list[str]
+) -> httpx.Response:
+    """Ask the first of the addresses that can be reached; the certificate must be the host's all the same."""
+    import httpx
+
+    for number, address in enumerate(addresses, start=1):
+        there = url.copy_with(host=address)
+        request = client.build_request("GET", there, headers=headers, extensions={"sni_hostname": url.host})
+        try:
+            return await client.send(request, stream=True, follow_redirects=False)
+        except httpx.ConnectError:
+            if number == len(addresses):
+                raise
+    raise ToolRetry(f"The name {url.host} has no address.")
+
+
+async def _checked_addresses(url: httpx.URL, allow_private: bool) -> list[str]:
+    """The IP addresses of the URL's host, each of which may be called. Raises ToolError or ToolRetry."""
     if url.scheme not in ("http", "https") or not url.host:
         raise ToolError(
             f"{str(url)[:200]!r} can't be read.", "The address must begin with http:// or https://."
@@ -161,7 +168,7 @@ async def _checked_address(url: httpx.URL, allow_private: bool) -> str:
             f"{url.host} is on this machine or its local network, which http_get may not read.",
             "Use an address of the public internet.",
         )
-    return addresses[0]
+    return list(dict.fromkeys(addresses))
 
 
 def is_public(address: str) -> bool:
