@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from engine.errors import ParlanceError, StoreError
+from engine.errors import ParlanceError
 from engine.ledger import Ledger
 from engine.live import LiveRun
 from engine.nodes import Services
@@ -139,6 +139,7 @@ class LocalDispatcher:
             for run_id, epoch, owner_id, owner in await self._store.unfinished():
                 if run_id in self._runs or only not in (None, run_id) or not self._is_free(owner_id, owner):
                     continue
+                await self.enter()
                 record = await self._store.claim(run_id, epoch, self._process.id)
                 if record is not None:
                     await self._go_on(record)
@@ -155,7 +156,8 @@ class LocalDispatcher:
         rows = await self._store.rows(record.id)
         try:
             plan = self._load(record)
-        except ParlanceError as error:
+        except Exception as error:
+            log.warning("run %s can't go on", record.id, exc_info=error)
             await self._give_up(Ledger(record, self._store, rows), error)
             return
         live = LiveRun(record, plan, self._services, self._store, rows)
@@ -164,7 +166,7 @@ class LocalDispatcher:
         if record.cancel_requested:
             live.cancel()
 
-    async def _give_up(self, ledger: Ledger, error: ParlanceError) -> None:
+    async def _give_up(self, ledger: Ledger, error: Exception) -> None:
         """End a run whose document this version refuses."""
         good = sum(row.status == "ok" for row in ledger.rows)
         await ledger.end([], "failed", str(error), self._services.clock.now(), range(1, good + 1))
@@ -192,5 +194,5 @@ class LocalDispatcher:
                 if self._recovers and loop.time() - recovered >= RECOVER:
                     recovered = loop.time()
                     await self._claim_gone()
-            except StoreError as error:
-                log.warning("the store does not answer: %s", error)
+            except ParlanceError as error:
+                log.warning("runs can't be looked after: %s", error)

@@ -124,6 +124,8 @@ class LiveRun:
         while True:
             step = each.step = self._step(each)
             outcome = await attempt(step)
+            if each.visit not in self._open:  # it would not be interrupted, and the run has ended without it
+                return []
             if outcome.error is None:
                 return await self._succeed(each, step, outcome)
             if not self._may_try_again(each, outcome.error):

@@ -19,8 +19,8 @@ from sessions.db import Database
 from sessions.writer import Entry
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_dumps_again = lru_cache(2048)(_dumps)
-"""For what is the same in many rows: which edges fire, and what starts."""
+_dumps_again = lru_cache(256)(_dumps)
+"""For what is the same in many rows: which edges fire."""
 
 KEPT_SECONDS = 7 * 86_400
 _SEQ_BITS = 20
@@ -216,7 +216,7 @@ def _values(key: int, row: NodeRow) -> tuple[Any, ...]:
         row.ended_at,
         _dumps(row.writes) if row.writes else None,
         _dumps_again(row.fired) if row.fired else None,
-        _dumps_again(row.starts) if row.starts else None,
+        _dumps(row.starts) if row.starts else None,
         row.event,
         row.model,
         row.prompt_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -84,6 +85,19 @@ class Tools:
 
         return flaky
 
+    def _stubborn(self) -> Tool:
+        @tool(description="Do not stop.", parameters={}, returns="A number.", name="stubborn")
+        async def stubborn(args: Mapping[str, Any], context: ToolContext) -> Any:
+            self.running += 1
+            until = asyncio.get_running_loop().time() + 1.2
+            while asyncio.get_running_loop().time() < until:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.05)
+            self.running -= 1
+            return 1
+
+        return stubborn
+
     def _crash(self) -> Tool:
         @tool(description="Fail in a way nobody thought of.", parameters={}, returns="Nothing.", name="crash")
         async def crash(args: Mapping[str, Any], context: ToolContext) -> Any:
@@ -92,7 +106,7 @@ class Tools:
         return crash
 
 
-_NAMES = ("echo", "add", "sleep", "flaky", "crash")
+_NAMES = ("echo", "add", "sleep", "flaky", "crash", "stubborn")
 
 
 def workflow(text: str, tools: Tools) -> Workflow:

@@ -298,6 +298,18 @@ async def test_cancel_interrupts_within_a_second(engine: Engine, tools: Tools) -
     assert (await engine.view(run_id))["status"] == "cancelled"
 
 
+async def test_a_node_that_will_not_be_interrupted_is_left_behind(engine: Engine, tools: Tools) -> None:
+    text = "state: {fields: {n: {type: int}}}\nnodes: [{id: a, tool: stubborn, outputs: [n]}]"
+    run_id = await engine.start(workflow(text, tools), {})
+    await until(lambda: tools.running == 1)
+    await engine.cancel(run_id)
+    view = await engine.view(run_id)
+    assert (view["status"], [n["status"] for n in view["nodes"]]) == ("cancelled", ["cancelled"])
+    await until(lambda: tools.running == 0)
+    await asyncio.sleep(0.05)
+    assert await engine.view(run_id) == view
+
+
 async def test_who_waits_may_stop_waiting(engine: Engine, tools: Tools) -> None:
     text = """
     state: {fields: {n: {type: int}}}

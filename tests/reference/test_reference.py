@@ -64,6 +64,7 @@ def test_every_visit_runs_once_whatever_ends_first(
             assert schedule(workflow, document.inputs, seed) == result, f"seed {seed}\n{document.text}"
 
 
+@pytest.mark.slow
 async def test_killed_at_any_row_and_resumed(
     documents: list[Document], workflows: list[Workflow], results: list[Result], tmp_path: Path
 ) -> None:
