@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from chat.browser.markdown import as_words, one_line, plain, to_blocks, to_html
+from chat.browser.markdown import as_words, inline, one_line, plain, to_blocks, to_html
 from chat.browser.words import as_json, count, duration, money, seconds_between, tokens_of
 from chat.events import Cost
 from chat.parts import Parts
@@ -110,7 +110,7 @@ def _draft_card(part: Mapping[str, Any]) -> str:
         f'<span class="pl-tag">version {int(part["version"])}</span>{_button("Show", "show:graph")}'
     )
     body = (
-        f'<div class="pl-card-text">{plain(str(part.get("summary") or ""))}</div>'
+        f'<div class="pl-card-text">{one_line(inline(str(part["summary"])))}</div>'
         if part.get("summary")
         else ""
     )

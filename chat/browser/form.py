@@ -119,7 +119,7 @@ def _component(field: Field, last: Any) -> Any:
     value = _shown(field, start)
     label = field.name.replace("_", " ") + ("" if field.required else " (optional)")
     about: dict[str, Any] = {"label": label, "info": field.description or None, "value": value}
-    about["elem_id"] = f"pl-input-{field.name}"
+    about |= {"elem_id": f"pl-input-{field.name}", "interactive": True}
     name = field.type.name
     if field.enum:
         choices = [*field.enum] if field.required else ["", *field.enum]

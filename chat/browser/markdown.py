@@ -52,6 +52,11 @@ def to_html(text: str) -> str:
     return str(parser.renderer.render(parser.parse(text, env), parser.options, env))
 
 
+def inline(text: str) -> str:
+    """One line of text with its emphasis and code, as harmless HTML."""
+    return str(_parser().renderInline(" ".join(text.split())))
+
+
 def one_line(html: str) -> str:
     """HTML without line ends, so that Markdown takes it for one block; those within become references."""
     return html.strip().replace("\r", "").replace("\n", "&#10;")

@@ -134,11 +134,16 @@
   const settle = () => {
     P.$$("#pl-messages [data-testid=user], #pl-messages [data-testid=bot]").forEach(label);
     P.$$("#pl-messages textarea:not([data-pl])").forEach((area) => ((area.dataset.pl = ""), fillEdit(area)));
+    P.$$("#pl-box button").forEach((button) => {
+      const name = button.classList.contains("stop-button") ? "Stop" : "Send";
+      if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name), (button.title = name);
+    });
     const view = log();
     if (view && pinned) view.scrollTop = view.scrollHeight;
   };
 
   P.watchChat = (root) => {
+    new MutationObserver(settle).observe(P.$("#pl-box"), { subtree: true, childList: true });
     new MutationObserver(settle).observe(root, { subtree: true, childList: true, characterData: true, attributeFilter: ["aria-label"] });
     root.addEventListener("scroll", (event) => {
       const view = event.target;

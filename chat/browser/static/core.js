@@ -85,14 +85,10 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
   P.call = (name, given = {}, { quiet = false } = {}) =>
     new Promise((resolve) =>
       whenReady(async () => {
-        let answer;
-        try {
-          answer = await bridge.server[name](given);
-        } catch {
-          answer = { error: "The server did not answer.", fix: "Is it still running? Then try again." };
-        }
-        if (answer?.error && !quiet) P.toast(answer.error, answer.fix);
-        resolve(answer || {});
+        // Gradio's client rejects, or answers nothing, when the server can't be reached.
+        const answer = (await bridge.server[name](given).catch(() => null)) || { error: "The server did not answer.", fix: "Is it still running? Then try again." };
+        if (answer.error && !quiet) P.toast(answer.error, answer.fix);
+        resolve(answer);
       }),
     );
 

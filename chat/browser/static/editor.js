@@ -11,6 +11,7 @@
   let checked = null;
   let head = null;
   let list = null;
+  let here = 0; // the line last jumped to, shown for a moment
   let summary = "Edited by hand";
 
   const dirty = () => text !== saved;
@@ -40,6 +41,7 @@
   P.typed = (value) => {
     if (value === loading) loading = null;
     if (value === text) return mark();
+    here = 0;
     text = value || "";
     show();
     check();
@@ -131,16 +133,14 @@
     }
     const worst = new Map();
     for (const p of checked?.problems || []) if (worst.get(p.line) !== "error") worst.set(p.line, p.severity);
-    const nodes = [];
-    for (const [line, severity] of worst) {
-      if (line > editor.state.doc.lines) continue;
+    const lines = [...worst, ...(here ? [[here, "here"]] : [])].filter(([line]) => line <= editor.state.doc.lines);
+    layer.replaceChildren(...lines.map(([line, kind]) => {
       const block = editor.lineBlockAt(editor.state.doc.line(line).from);
-      const node = el("i", { class: severity });
+      const node = el("i", { class: kind, "data-line": line });
       node.style.top = `${block.top + editor.documentPadding.top}px`;
       node.style.height = `${block.height}px`;
-      nodes.push(node);
-    }
-    layer.replaceChildren(...nodes);
+      return node;
+    }));
   };
 
   P.jump = async (line, column = 1) => {
@@ -154,6 +154,8 @@
         editor.focus();
         const top = editor.lineBlockAt(at.from).top;
         editor.scrollDOM.scrollTo({ top: Math.max(0, top - editor.scrollDOM.clientHeight / 3) });
+        here = at.number;
+        mark();
         return;
       }
       await new Promise((resume) => setTimeout(resume, 50));

@@ -40,7 +40,8 @@
       el("div", { class: "pl-now-name" }, el("span", { class: `pl-dot ${model.error || model.loading === "failed" ? "failed" : loading ? "running" : "ok"}` }),
         el("strong", {}, model.name || "No model"), model.demo && el("span", { class: "pl-tag waiting" }, "Demo model")),
       el("p", { class: "pl-faint" }, model.error ? `${model.error} ${model.fix || ""}` : `Answers now: ${model.source || ""}.`),
-      model.demo && el("p", {}, model.note || ""),
+      model.demo && el("p", {}, "Small, and on this machine: good for a first look. For better drafts paste a key below, or start Ollama (ollama serve)."),
+      !model.demo && model.note && el("p", { class: "failed" }, model.note),
       loading && el("progress", model.fraction ? { value: model.fraction, max: 1, "aria-label": "Loading the model" } : { "aria-label": "Loading the model" }),
       model.loading === "failed" && el("p", { class: "failed" }, model.detail || "It could not be loaded."));
   };
@@ -89,8 +90,7 @@
     el("section", {},
       el("h3", {}, "Keys"),
       el("p", { class: "pl-faint" }, "A key stays on this machine in a file that only you can read, and goes to its provider alone. It is never shown again."),
-      ...data.providers.map(keyRow),
-      el("p", { class: "pl-faint" }, "No key at hand? Start Ollama on this machine: its models are found by themselves."));
+      ...data.providers.map(keyRow));
 
   const keyRow = (provider) => {
     const field = input({ id: `pl-key-${provider.name}`, type: "password", placeholder: provider.source ? `Set: ${provider.source}` : "Paste a key",

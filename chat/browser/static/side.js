@@ -150,7 +150,7 @@
     if (!foot || !model) return;
     const settings = (text) => el("button", { type: "button", class: "pl-link", onclick: () => P.parts.settings.open() }, text);
     if (model.error) foot.replaceChildren(el("span", { class: "failed" }, `${model.error} `), settings("Set up a model"));
-    else if (model.demo) foot.replaceChildren(el("span", {}, `${model.note || "A small demo model answers: good for a first look, not for real work."} `), settings("Use a better one"));
+    else if (model.demo) foot.replaceChildren(el("span", {}, "A demo model answers: small, and on this machine. For better drafts paste a key or start Ollama. "), settings("Use a better one"));
     else foot.replaceChildren(el("span", {}, `${model.name} answers`), el("span", { class: "pl-faint" }, model.source ? ` · ${model.source}` : ""));
   };
 })();

@@ -1,0 +1,146 @@
+"""A real Chromium before a real server. Every page's requests and errors are watched, in every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.browser.server import Server, answer, with_model
+from tests.fakes.openai_server import FakeOpenAI
+
+CHROMIUM = "/usr/bin/chromium"
+expect.set_options(timeout=15_000)
+
+
+class Tab:
+    """One page, and the ways in which people use it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        page.set_default_timeout(15_000)
+        page.on("request", self._requested)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _requested(self, request: Any) -> None:
+        own = (self.url, self.url.replace("http", "ws", 1), "data:", "blob:")
+        if not request.url.startswith(own):
+            self.foreign.append(request.url)
+
+    def open(self, path: str = "/") -> Tab:
+        self.page.goto(self.url + path)
+        self.page.wait_for_selector("body[data-pl-ready]", state="attached")
+        return self
+
+    @property
+    def box(self) -> Locator:
+        return self.page.locator("#pl-box textarea")
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.locator("#pl-messages .bot-row")
+
+    @property
+    def asked(self) -> Locator:
+        return self.page.locator("#pl-messages .user-row")
+
+    @property
+    def work(self) -> Locator:
+        return self.page.locator("#pl-work")
+
+    def say(self, text: str) -> None:
+        self.box.fill(text)
+        self.box.press("Enter")
+
+    def idle(self) -> None:
+        """Wait until no turn is under way."""
+        self.page.wait_for_selector("body:not([data-pl-live])", state="attached")
+
+    def ask(self, text: str) -> None:
+        """Say it, and wait for the whole answer."""
+        before = self.answers.count()
+        self.say(text)
+        expect(self.answers).to_have_count(before + 1)
+        self.idle()
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name).click()
+
+    def node(self, name: str) -> Locator:
+        return self.page.locator(f'#pl-tab-graph [data-node="{name}"]')
+
+    def field(self, name: str) -> Locator:
+        """The form's field for an input."""
+        return self.page.locator(f"#pl-input-{name}").locator("textarea, input")
+
+    def type_yaml(self, text: str) -> None:
+        """Put a whole text into the editor, as if typed."""
+        self.page.locator("#pl-code .cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+
+    @property
+    def conversation(self) -> str:
+        return self.page.evaluate("parlance.conversation")
+
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI(answer) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, model: FakeOpenAI) -> Iterator[Server]:
+    """One server for all tests that do not kill it; each test has conversations of its own."""
+    running = Server(tmp_path_factory.mktemp("parlance"), **with_model(model)).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def open_tab(browser: Browser, server: Server) -> Iterator[OpenTab]:
+    """Open the page; with a `url` that of another server. At the end no page may have broken or called out."""
+    tabs: list[Tab] = []
+    contexts = []
+
+    def opened(path: str = "/", *, url: str | None = None, **options: Any) -> Tab:
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        tabs.append(Tab(context.new_page(), url or server.url))
+        return tabs[-1].open(path)
+
+    yield opened
+    print(server.log()[-4000:])  # shown when the test fails
+    found = [(tab.foreign, tab.errors) for tab in tabs]
+    for context in contexts:
+        context.close()
+    assert all(foreign == [] for foreign, _ in found), found
+    assert all(errors == [] for _, errors in found), found
+
+
+@pytest.fixture
+def tab(open_tab: OpenTab) -> Tab:
+    return open_tab()
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Path:
+    return Path(str(request.config.rootpath)) / "docs" / "images"
