@@ -17,7 +17,7 @@ from typing import Any
 from engine.errors import ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
 from engine.models.asking import Question, ask, first_dialect, judge
 from engine.models.choice import Chooser, base_of
-from engine.models.dialect import Dialect
+from engine.models.dialect import Dialect, lasting
 from engine.models.embedded import Embedded
 from engine.models.litellm_wire import LiteLLMWire
 from engine.models.names import PROVIDERS, Target
@@ -167,20 +167,22 @@ class Adapter:
         place = (base_of(target), target.name)
         dialect = self._dialects.get(place) or first_dialect(target)
         first: _Failed | None = None
+        remember = True
         for _ in range(_MAX_DIALECTS):
             question = ask(request, messages, target, dialect)
             try:
                 async with aclosing(self._call(question, deadline)) as pieces:
                     async for piece in pieces:
                         yield piece
-                self._dialects[place] = dialect
+                if remember:
+                    self._dialects[place] = dialect
                 return
             except _Failed as failed:
                 first = first or failed
                 simpler = dialect.without(failed.failure.words, question.body)
                 if failed.failure.kind != "request" or simpler is None:
                     raise first from None
-                dialect = simpler
+                dialect, remember = simpler, remember and lasting(failed.failure.words)
         raise first or _Failed(Failure(ModelUnavailable("The model was not asked."), "request"))
 
     async def _call(

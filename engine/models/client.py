@@ -66,7 +66,7 @@ class Models(ModelClient):
             model = await self.info()
         except ModelMissing:
             model = None
-        reachable = {p for p in PROVIDERS if keys.get(p)}
+        reachable = {provider for provider, key in keys.items() if key}
         if self._chooser.choice.model and self._chooser.choice.api_base:
             reachable.add(self._chooser.choice.model.partition("/")[0])
         return Machine(model, frozenset(reachable), forced=bool(self._chooser.choice.force_model))

@@ -7,9 +7,16 @@ refusal is read: it names the field, the field is changed, and the same request 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+_NO_TOOLS = re.compile(
+    r"(tool|function).{0,60}(support|unknown|unrecogni[sz]ed|not (allowed|permitted|available)|enable|jinja|extra)|"
+    r"(support|unknown|unrecogni[sz]ed|extra|enable).{0,60}(tool|function)"
+)
+_ONE_SCHEMA = re.compile(r"invalid.{0,40}schema|schema.{0,60}(invalid|too )")
 
 SchemaTier = Literal["json_schema", "json_object", "words"]
 
@@ -35,7 +42,7 @@ class Dialect:
             return replace(self, temperature=False)
         if "stream_options" in body and "stream_options" in words:
             return replace(self, usage=False)
-        if "tools" in body and ("tool" in words or "function" in words):
+        if "tools" in body and _NO_TOOLS.search(words):
             return replace(self, native_tools=False)
         if "response_format" in body:
             return replace(self, schema="json_object" if self.schema == "json_schema" else "words")
@@ -70,6 +77,11 @@ class Dialect:
                 if self.schema == "json_object":
                     body["response_format"] = {"type": "json_object"}
         return body
+
+
+def lasting(refusal: str) -> bool:
+    """Whether what was refused will be refused again: one schema that is too much says nothing of others."""
+    return not _ONE_SCHEMA.search(refusal.lower())
 
 
 def with_schema_in_words(messages: list[dict[str, Any]], schema: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -89,11 +89,7 @@ class Target:
 
     @property
     def loopback(self) -> bool:
-        return bool(self.address) and host_of(self.address or "").partition(":")[0] in (
-            "127.0.0.1",
-            "localhost",
-            "[",
-        )
+        return bool(self.address) and urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def host_of(address: str) -> str:

@@ -214,6 +214,13 @@ async def test_a_name_that_leads_nowhere(make: Make, name: str, words: str) -> N
         models.choose(name)
 
 
+async def test_what_the_checker_is_told_of_this_machine(make: Make) -> None:
+    machine = await make(model="ollama/x", keys={"groq": "k", "openai": ""}).machine()
+    assert machine.model is not None
+    assert (machine.model.name, machine.providers, machine.forced) == ("ollama/x", frozenset({"groq"}), False)
+    assert (await make(force_model="ollama/y").machine()).forced
+
+
 def test_names() -> None:
     assert split("gpt-4o") == ("openai", "gpt-4o")
     assert split("gemini/gemini-2.5-pro") == ("google", "gemini-2.5-pro")

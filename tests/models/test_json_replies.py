@@ -84,6 +84,19 @@ async def test_a_server_without_response_format_is_told_in_words(make: Make) -> 
     assert '"required": ["name", "age"]' in fake.prompts()[2]
 
 
+async def test_one_schema_that_is_too_much_says_nothing_of_others(make: Make) -> None:
+    refused = Reply(status=400, message="Invalid schema for response_format 'answer': too many levels")
+    with FakeOpenAI([refused, ADA, ADA]) as fake:
+        models = make(fake)
+        for _ in range(2):
+            await complete(models, request("Give json", schema=PERSON))
+    assert [body["response_format"]["type"] for body in fake.requests] == [
+        "json_schema",
+        "json_object",
+        "json_schema",
+    ]
+
+
 async def test_a_value_that_is_no_object_is_wrapped_for_the_vendor(make: Make) -> None:
     names = {"type": "array", "items": {"$ref": "#/$defs/name"}, "$defs": {"name": {"type": "string"}}}
     with FakeOpenAI({"value": ["Ada", "Bob"]}) as fake:

@@ -116,6 +116,13 @@ async def test_tools_are_asked_for_as_json_where_the_server_can_not_call(make: M
     assert "Result of the tool: a letter" in fake.prompts()[2]
 
 
+async def test_a_complaint_about_one_tool_is_told(make: Make) -> None:
+    complaint = Reply(status=400, message="tools.0.function.parameters: not a JSON Schema")
+    with FakeOpenAI(complaint) as fake, pytest.raises(ModelError, match="not a JSON Schema"):
+        await complete(make(fake), request(tools=(LOOK_UP,)))
+    assert len(fake.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("refusal", "check"),
     [
