@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from chat.events import Event
-
-Role = Literal["user", "assistant"]
-MessageStatus = Literal["live", "ok", "failed", "stopped", "interrupted"]
+from sessions.conversations import MessageStatus, Role
 
 
 @dataclass(frozen=True, slots=True)

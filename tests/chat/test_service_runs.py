@@ -14,6 +14,7 @@ from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
 from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate
 
 ANN, BOB = "ann", "bob"
+ASKING = QUICK.split("nodes:")[0] + 'nodes: [{id: greet, prompt: "Greet {state.who}", outputs: [greeting]}]'
 
 
 @pytest.fixture
@@ -81,6 +82,8 @@ async def test_nothing_is_started_where_something_is_wrong(house: TestHouse, tal
         await house.service.start_run(ANN, talk, {}, QUICK.replace("{state.who}", "{state.whom}"))
     with pytest.raises(InputError):
         await house.service.start_run(ANN, talk, {}, QUICK)
+    with pytest.raises(WorkflowInvalid, match="model"):
+        await house.service.start_run(ANN, talk, {"who": "Ann"}, ASKING)
     with pytest.raises(InputError):
         await house.service.start_detached_run(ANN, QUICK, {"whom": "Ann"})
     assert (await house.service.get(ANN, talk)).messages == ()
