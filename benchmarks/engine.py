@@ -6,7 +6,7 @@ at FULL, where one flush of the disk per serial node rules both. Best of 5 inter
 before each; every result is checked and every row counted. Last a skewed graph, A(1) to C(3) beside B(3) to
 D(1), in tenths of seconds.
 
-python -m benchmarks.engine [--json] [--normal]
+    python -m benchmarks.engine [--json] [--normal]
 """
 
 from __future__ import annotations

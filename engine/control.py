@@ -1,6 +1,4 @@
-"""Where control goes when a node ends: its edges, routes and loops, decided on the state as that node sees
-it.
-"""
+"""Where control goes when a node ends: its edges, routes and loops, decided on the state as that node sees it."""
 
 from __future__ import annotations
 

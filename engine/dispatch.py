@@ -1,5 +1,4 @@
-"""Who executes a run: the port, and its local form, where this process does and the store keeps what is
-unfinished.
+"""Who executes a run: the port, and its local form, where this process does and the store keeps what is unfinished.
 
 Every process says from time to time that it lives. A run is taken over only from a process that has ended,
 under a higher epoch, so that even an owner thought dead by mistake can write nothing more.

@@ -92,9 +92,7 @@ class Engine:
         return record.id
 
     async def wait(self, run_id: str) -> dict[str, Any]:
-        """The view of the run once it has ended. NotFound; StoreError or RunError when this process let go
-        of it.
-        """
+        """The view of the run once it has ended. NotFound; StoreError or RunError when this process let go of it."""
         live = self._dispatcher.live(run_id)
         if live is not None:
             try:
@@ -113,9 +111,7 @@ class Engine:
         await self._dispatcher.cancel(run_id)
 
     def events(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
-        """The run's events above `after`: those stored, then those that come; ends after run_ended.
-        NotFound.
-        """
+        """The run's events above `after`: those stored, then those that come; ends after run_ended. NotFound."""
         return follow(self.store, self._dispatcher, run_id, after)
 
     async def view(self, run_id: str) -> dict[str, Any]:
@@ -149,9 +145,7 @@ class Engine:
         return [summary_view(run) for run in found]
 
     async def recover(self) -> list[str]:
-        """Go on with the unfinished runs whose process has ended, now and from time to time; those taken
-        now.
-        """
+        """Go on with the unfinished runs whose process has ended, now and from time to time; those taken now."""
         return await self._dispatcher.recover()
 
     async def enter(self) -> str:

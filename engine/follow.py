@@ -1,6 +1,4 @@
-"""The events of a run as they happen, in whichever process it runs: always read from the store, never ahead
-of it.
-"""
+"""The events of a run as they happen, in whichever process it runs: always read from the store, never ahead of it."""
 
 from __future__ import annotations
 

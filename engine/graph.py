@@ -1,5 +1,4 @@
-"""The graph of a workflow, made once and shared by all its runs: who follows whom, and who can still reach
-what.
+"""The graph of a workflow, made once and shared by all its runs: who follows whom, and who can still reach what.
 
 Sets of nodes are ints, one bit per node in document order, so that "can any node that is running or ready
 still fire this edge?" is one `&`. The masks are made when a join first asks for them: a run of a long chain
@@ -72,9 +71,7 @@ class Graph:
         return [self.arrows[pair] for pair in fired if pair[1] != END]
 
     def blockers(self, arrow: Arrow) -> int:
-        """The nodes that can still fire `arrow`, while they run or wait, without passing through its
-        target.
-        """
+        """The nodes that can still fire `arrow`, while they run or wait, without passing through its target."""
         mask = self._blockers.get(arrow.number)
         if mask is None:
             mask = self._blockers[arrow.number] = self._reaching(arrow)

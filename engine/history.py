@@ -1,5 +1,4 @@
-"""What a visit sees: the writes of the visits that must have ended before it, in an order that time has no
-part in.
+"""What a visit sees: the writes of the visits that must have ended before it, in an order that time has no part in.
 
 An ended visit is a bit; a Past is a set of them, closed under "came before". The state of a past is its
 writes, each after those it came after, otherwise in document order. Whenever everything that ended lies in

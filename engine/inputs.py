@@ -12,9 +12,7 @@ from engine.workflow import MISSING, Field, Workflow
 
 
 def read_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with their types. InputError names the first field that is unknown, missing or does not
-    fit.
-    """
+    """The inputs with their types. InputError names the first field that is unknown, missing or does not fit."""
     for name in given:
         if name not in workflow.inputs:
             raise _unknown(workflow, name)

@@ -61,9 +61,7 @@ class Ledger:
         fired: Fired = (),
         following: Sequence[Open] = (),
     ) -> NodeRow:
-        """The row of an ended attempt; what follows must be written by `append` in the order of these
-        calls.
-        """
+        """The row of an ended attempt; what follows must be written by `append` in the order of these calls."""
         usage = step.usage
         row = NodeRow(
             run_id=self.record.id,

@@ -27,9 +27,7 @@ GRACE = 0.8
 """Seconds that interrupted nodes get to stop before the run's end is written without them."""
 
 Stop = Literal["failed", "cancelled", "lost", "left", "ended"]
-"""Why a run starts nothing more: an error, a request, the store or another owner, our own shutdown, its
-end.
-"""
+"""Why a run starts nothing more: an error, a request, the store or another owner, our own shutdown, its end."""
 
 
 class LiveRun:
@@ -222,9 +220,7 @@ class LiveRun:
             await self._end([row], "failed", error)
 
     def _halt(self, stop: Stop, error: ParlanceError | None) -> None:
-        """Interrupt what runs, then end the run or let go of it. The first reason counts, but for a lost
-        store.
-        """
+        """Interrupt what runs, then end the run or let go of it. The first reason counts, but for a lost store."""
         if self.ended.done() or (self._stop is not None and stop != "lost"):
             return
         self._stop = stop

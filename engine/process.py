@@ -1,6 +1,4 @@
-"""Which process owns a run, and whether it still lives: told by the system where it can be, else by its
-heartbeat.
-"""
+"""Which process owns a run, and whether it still lives: told by the system where it can be, else by its heartbeat."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Going on with a run that another process began: its rows, in their order, lead to the state in which it
-was left.
-"""
+"""Going on with a run that another process began: its rows, in their order, lead to the state in which it was left."""
 
 from __future__ import annotations
 

@@ -127,9 +127,7 @@ class Scheduler:
         return [self._visit(node, found, past) for (node, found), past in zip(waiting, pasts, strict=True)]
 
     def _verdict(self, node: int, active: int) -> bool | None:
-        """None: the node may start. True: it waits for one that runs. False: it waits for waiting ones
-        only.
-        """
+        """None: the node may start. True: it waits for one that runs. False: it waits for waiting ones only."""
         arrows, waiting = self.graph.entering[node], self._waiting[node]
         if len(arrows) == len(waiting.fired):
             return None
@@ -170,9 +168,7 @@ class Scheduler:
     # --- what starts ---
 
     def _past(self, node: int, waiting: _Waiting) -> Past:
-        """All that must have ended before: along the edges that fired, and in what could have fired the
-        others.
-        """
+        """All that must have ended before: along the edges that fired, and in what could have fired the others."""
         past = waiting.past
         arrows = self.graph.entering[node]
         if len(arrows) > len(waiting.fired):

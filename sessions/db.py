@@ -1,5 +1,4 @@
-"""The one way to a database: opens it, brings its schema up to date, reads on threads, writes through one
-writer.
+"""The one way to a database: opens it, brings its schema up to date, reads on threads, writes through one writer.
 
 SQLite in WAL mode: several processes may use the same file. `synchronous` is FULL for people's data; NORMAL
 may lose the last moments when the power fails, never the database.

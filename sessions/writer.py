@@ -100,9 +100,7 @@ class Writer:
         return entry
 
     def now(self, job: Job) -> Any:
-        """Run one job at once on the calling thread, for code without a loop; waits for a lock as long as
-        needed.
-        """
+        """Run one job at once on the calling thread, for code without a loop; waits for a lock as long as needed."""
         entry = Entry(job)
         with self._lock:
             _commit(self._connection, [entry])

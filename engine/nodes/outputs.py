@@ -1,6 +1,4 @@
-"""From what a node gives back to writes of the state: by name or to the one output, converted to the
-field's type.
-"""
+"""From what a node gives back to writes of the state: by name or to the one output, converted to the field's type."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ class Misfit(ValueError):
 
 
 def writes_of(node: Node, workflow: Workflow, value: Any, *, lenient: bool = False) -> dict[str, Any]:
-    """The node's writes. `lenient` reads text as numbers and the like, for what a model wrote. Misfit
-    otherwise.
+    """The node's writes. `lenient` reads text as numbers and the like, for what a model wrote. Misfit otherwise.
 
     Fields that are reduced by appending get a list of what is added.
     """

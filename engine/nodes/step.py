@@ -88,9 +88,7 @@ class Step:
         return self._inputs
 
     def lookup(self, ref: Ref) -> Any:
-        """The value of a reference in a prompt: the state, an input, or a field where no input has the
-        name.
-        """
+        """The value of a reference in a prompt: the state, an input, or a field where no input has the name."""
         if ref.root != "state" and ref.root in self.inputs:
             return walk(self.inputs[ref.root], ref.path)
         return self._in_state(ref)
