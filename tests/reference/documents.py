@@ -1,5 +1,4 @@
-"""Random small documents: sequences, forks, routes, cycles and loops put into one another, with joins
-everywhere.
+"""Random small documents: sequences, forks, routes, cycles and loops put into one another, with joins everywhere.
 
 What a document has is noted in its `shares`, so that a test can say that the hard cases are really there. A
 fork's branch may leave its fork early (`short cuts`), never a cycle: how often a cycle throws something off

@@ -1,6 +1,4 @@
-"""Runs a generated document on the engine's own parts: the scheduler alone, or the whole engine with its
-store.
-"""
+"""Runs a generated document on the engine's own parts: the scheduler alone, or the whole engine with its store."""
 
 from __future__ import annotations
 
