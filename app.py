@@ -6,7 +6,6 @@ python app.py --help     all verbs
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from functools import cached_property
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
 VERSION = "0.1.0"
-RECOVER_SECONDS = 15
 
 
 class House:
@@ -132,7 +130,6 @@ class House:
             home=self.home,
             password=self._password,
             page=lambda app: mount_page(app, self.service, self.models, self.tools),
-            background=self._take_up_runs,
             close=self.close,
         )
 
@@ -151,15 +148,6 @@ class House:
 
     async def _stopping(self) -> None:
         await self.service.close()
-
-    async def _take_up_runs(self) -> None:
-        """Runs of other processes that were killed while this one serves, such as `app.py run`."""
-        while True:
-            await asyncio.sleep(RECOVER_SECONDS)
-            try:
-                await self.engine.recover()
-            except ParlanceError:
-                logging.getLogger(__name__).exception("Unfinished runs could not be taken up; trying again")
 
     def _secret(self, name: str) -> str | None:
         found = self._settings.secrets.get(name)
