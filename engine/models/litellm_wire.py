@@ -67,8 +67,15 @@ class LiteLLMWire:
 
 
 def _truthful(chunk: Any, stream: Any) -> Any:
-    """LiteLLM ends each stream with a finish reason, also one that broke off: take out what no vendor said."""
-    if getattr(stream, "received_finish_reason", True) is None:
+    """LiteLLM ends each stream with a finish reason, also one that broke off: take out what no vendor said.
+
+    Gemini's is always taken for ended: there LiteLLM notes a reason with every piece.
+    """
+    reasons = (
+        getattr(stream, "received_finish_reason", ""),
+        getattr(stream, "intermittent_finish_reason", ""),
+    )
+    if reasons == (None, None):
         for choice in chunk.choices:
             choice.finish_reason = None
     return chunk

@@ -23,6 +23,7 @@ from engine.models import complete
 from engine.models.names import Target
 from engine.ports import ToolSpec
 from tests.fakes.anthropic_server import FakeAnthropic
+from tests.fakes.gemini_server import FakeGemini
 from tests.fakes.openai_server import FakeOpenAI, Reply
 from tests.models.conftest import PERSON, Make, collect, request
 
@@ -65,6 +66,25 @@ async def test_a_streamed_reply_with_counts_and_cost(make: Make) -> None:
     assert reply.cost_usd == pytest.approx(1000 * 1e-6 + 200 * 5e-6)
     assert (fake.requests[0]["max_tokens"], fake.requests[0]["temperature"]) == (77, 0.1)
     assert fake.headers[0]["x-api-key"] == KEY
+
+
+async def test_gemini(make: Make) -> None:
+    models = make()
+    with FakeGemini(["Hallo", " Welt"]) as fake:
+        at(models, fake.url, "google/gemini-flash-latest", "g-key")
+        pieces, reply = await collect(models, request(schema={"type": "string"}))
+    assert (pieces, reply.value) == (["Hallo", " Welt"], "Hallo Welt")
+    assert (reply.model, reply.prompt_tokens, reply.completion_tokens) == (
+        "google/gemini-flash-latest",
+        50,
+        7,
+    )
+    assert reply.cost_usd is not None
+    path, headers, body = fake.requests[0]
+    assert path.startswith("/models/gemini-flash-latest:streamGenerateContent")
+    assert headers["x-goog-api-key"] == "g-key"
+    assert "g-key" not in path, "an address is logged by every proxy on the way"
+    assert "schema" in json.dumps(body).lower()
 
 
 async def test_json_by_schema(make: Make) -> None:
