@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.attempts import Outcome
 from engine.control import Fired
+from engine.errors import ParlanceError, StoreError
 from engine.nodes import Step
 from engine.ports import NodeRow, NodeStatus, RunEnd, RunRecord, RunStatus, RunStore, Started
 from engine.scheduler import Visit
@@ -91,8 +92,7 @@ class Ledger:
 
     async def append(self, *rows: NodeRow) -> None:
         """Write; returns when the rows are on disk. FenceLost when the run is no longer ours."""
-        await self._store.append(self.record.id, self.record.epoch, rows)
-        self._tell()
+        await self._write(rows, None)
 
     async def end(
         self,
@@ -117,20 +117,27 @@ class Ledger:
             order=None if list(order) == good else order,
             **totals(self.rows),
         )
-        await self._store.append(self.record.id, self.record.epoch, rows, end)
+        await self._write(rows, end)
         self.record = replace(
             self.record, status=status, ended_at=now, error=error, end_event=end.event, order=end.order
         )
-        self._tell()
         return run_view(self.record, self.rows)
+
+    async def _write(self, rows: Sequence[NodeRow], end: RunEnd | None) -> None:
+        try:
+            await self._store.append(self.record.id, self.record.epoch, rows, end)
+        except ParlanceError:
+            raise
+        except Exception as error:
+            raise StoreError(
+                f"Run {self.record.id} can't be written: {error!r}.", "Please report this."
+            ) from error
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     def news(self) -> asyncio.Event:
         """Set when the next row, or the end, is on disk."""
         if self._news is None:
             self._news = asyncio.Event()
         return self._news
-
-    def _tell(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None

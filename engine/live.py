@@ -221,6 +221,8 @@ class LiveRun:
 
     def _halt(self, stop: Stop, error: ParlanceError | None) -> None:
         """Interrupt what runs, then end the run or let go of it. The first reason counts, but for a lost store."""
+        if self._stop == "failed" and stop == "cancelled":
+            self._interrupt_all()  # also what was spared when the run failed
         if self.ended.done() or (self._stop is not None and stop != "lost"):
             return
         self._stop = stop
@@ -229,6 +231,10 @@ class LiveRun:
             if not spared and task is not asyncio.current_task():
                 task.cancel()
         self._finisher = asyncio.create_task(self._finish(stop, error))
+
+    def _interrupt_all(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     async def _finish(self, stop: Stop, error: ParlanceError | None) -> None:
         spared = [

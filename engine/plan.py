@@ -56,5 +56,5 @@ def make_plan(workflow: Workflow) -> Plan:
         "outputs": workflow.outputs,
     }
     text = f"{workflow.text}\0{json.dumps(shape)}"
-    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return Plan(workflow, Graph(workflow), shape, digest)

@@ -18,7 +18,26 @@ from engine.ports import NodeRow, Process, RunEnd, RunRecord, RunStatus, Started
 from sessions.db import Database
 from sessions.writer import Entry
 
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _dumps(value: Any) -> str:
+    """Compact JSON; half a surrogate pair, which SQLite does not take, stands escaped."""
+    text = _encode(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return _encode_ascii(value)
+    return text
+
+
+def _clean(text: str | None) -> str | None:
+    """Text as SQLite takes it."""
+    return text if text is None or text.isascii() else text.encode(errors="replace").decode()
+
+
 _dumps_again = lru_cache(256)(_dumps)
 """For what is the same in many rows: which edges fire."""
 
@@ -198,7 +217,7 @@ def _append(
     if end is not None:
         order = _dumps(end.order) if end.order else None
         sums = (end.prompt_tokens, end.completion_tokens, end.cost_usd)
-        how = (end.status, end.ended_at, end.error, end.event, order)
+        how = (end.status, end.ended_at, _clean(end.error), end.event, order)
         connection.execute(_END_RUN, (*how, *sums, run["no"]))
 
 
@@ -222,7 +241,7 @@ def _values(key: int, row: NodeRow) -> tuple[Any, ...]:
         row.prompt_tokens,
         row.completion_tokens,
         row.cost_usd,
-        row.error,
+        _clean(row.error),
     )
 
 

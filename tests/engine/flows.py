@@ -98,6 +98,13 @@ class Tools:
 
         return stubborn
 
+    def _quit(self) -> Tool:
+        @tool(description="Break off.", parameters={}, returns="Nothing.", name="quit")
+        async def quit_(args: Mapping[str, Any], context: ToolContext) -> Any:
+            raise asyncio.CancelledError
+
+        return quit_
+
     def _crash(self) -> Tool:
         @tool(description="Fail in a way nobody thought of.", parameters={}, returns="Nothing.", name="crash")
         async def crash(args: Mapping[str, Any], context: ToolContext) -> Any:
@@ -106,7 +113,7 @@ class Tools:
         return crash
 
 
-_NAMES = ("echo", "add", "sleep", "flaky", "crash", "stubborn")
+_NAMES = ("echo", "add", "sleep", "flaky", "crash", "stubborn", "quit")
 
 
 def workflow(text: str, tools: Tools) -> Workflow:

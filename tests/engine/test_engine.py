@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,22 @@ async def test_a_failing_run_cancels_its_other_branches(engine: Engine, tools: T
     assert await engine.view(view["run_id"]) == view
 
 
+async def test_what_must_not_be_broken_off_may_end_when_the_run_fails(engine: Engine, tools: Tools) -> None:
+    text = PARALLEL.replace("tool: BAD", "tool: flaky, args: {times: 9, hopeless: true}")
+    for seconds, expected in (("0.3", "ok"), ("30", "cancelled")):
+        flow = workflow(text.replace("seconds: 30", f"seconds: {seconds}"), tools)
+        flow = replace(flow, nodes={**flow.nodes, "slow": replace(flow.nodes["slow"], effect="once")})
+        run_id = await engine.start(flow, {})
+        await asyncio.sleep(0.1)
+        assert (await engine.view(run_id))["status"] == "running"
+        if expected == "cancelled":
+            await engine.cancel(run_id)
+        view = await engine.wait(run_id)
+        assert view["status"] == "failed"
+        assert [(n["id"], n["status"]) for n in view["nodes"]] == [("bad", "failed"), ("slow", expected)]
+        assert view["state"]["y"] == (1 if expected == "ok" else None)
+
+
 async def test_no_route_matches(engine: Engine, tools: Tools) -> None:
     text = """
     state: {fields: {size: {type: str, required: true}, x: {type: int}}}
@@ -308,6 +325,26 @@ async def test_a_node_that_will_not_be_interrupted_is_left_behind(engine: Engine
     await until(lambda: tools.running == 0)
     await asyncio.sleep(0.05)
     assert await engine.view(run_id) == view
+
+
+async def test_a_node_that_breaks_itself_off_does_not_hang_the_run(engine: Engine, tools: Tools) -> None:
+    text = "state: {fields: {n: {type: int}}}\nnodes: [{id: a, tool: quit, outputs: [n]}]"
+    view = await asyncio.wait_for(engine.run(workflow(text, tools), {}), 5)
+    assert view["error"] == "Node 'a' failed: It broke off by itself. Try again."
+
+
+async def test_half_a_surrogate_pair_is_kept(engine: Engine, tools: Tools) -> None:
+    """A model or a tool may give one in JSON; no file and no table takes it as it is."""
+    text = """
+    state: {fields: {given: {type: str, required: true}, x: {type: str}, y: {type: int}}}
+    nodes: [{id: a, tool: echo, args: {value: "{state.given}"}, outputs: [x]}]
+    """
+    view = await engine.run(workflow(text, tools), {"given": "ü\ud800"})
+    assert view["outputs"] == {"x": "ü\ud800"}
+    assert await engine.view(view["run_id"]) == view
+    failing = workflow(text.replace("outputs: [x]", "outputs: [y]"), tools)
+    view = await engine.run(failing, {"given": "ü\ud800"})
+    assert "'ü" in (await engine.view(view["run_id"]))["error"]
 
 
 async def test_who_waits_may_stop_waiting(engine: Engine, tools: Tools) -> None:

@@ -78,6 +78,14 @@ async def test_rows_come_back_as_they_were_and_in_order(store: SqliteRunStore) -
     assert await store.rows("nope") == []
 
 
+async def test_text_that_sqlite_does_not_take(store: SqliteRunStore) -> None:
+    await store.create(RUN)
+    await store.append("r1", 0, [replace(ROW, writes={"x": "ü\ud800"}, error="\ud800 is odd")])
+    (row,) = await store.rows("r1")
+    assert row.writes == {"x": "ü\ud800"}
+    assert row.error == "? is odd"
+
+
 async def test_rows_of_runs_do_not_mix(store: SqliteRunStore) -> None:
     for name in ("r1", "r2", "r3"):
         await store.create(replace(RUN, id=name))
