@@ -219,18 +219,27 @@ async def test_a_failing_run_cancels_its_other_branches(engine: Engine, tools: T
 
 
 async def test_what_must_not_be_broken_off_may_end_when_the_run_fails(engine: Engine, tools: Tools) -> None:
-    text = PARALLEL.replace("tool: BAD", "tool: flaky, args: {times: 9, hopeless: true}")
-    for seconds, expected in (("0.3", "ok"), ("30", "cancelled")):
-        flow = workflow(text.replace("seconds: 30", f"seconds: {seconds}"), tools)
+    text = """
+    state: {fields: {x: {type: int}, y: {type: int}}}
+    nodes:
+      - {id: wait, tool: sleep, args: {seconds: 0.05, value: 1}, outputs: [x]}
+      - {id: bad, tool: flaky, args: {times: 9, hopeless: true}, outputs: [x]}
+      - {id: slow, tool: sleep, args: {seconds: SECONDS, value: 1}, outputs: [y]}
+    edges: [{from: START, to: [wait, slow]}, {from: wait, to: bad}]
+    """
+    for seconds, expected in (("0.4", "ok"), ("30", "cancelled")):
+        flow = workflow(text.replace("SECONDS", seconds), tools)
         flow = replace(flow, nodes={**flow.nodes, "slow": replace(flow.nodes["slow"], effect="once")})
+        tools.log.clear()
         run_id = await engine.start(flow, {})
-        await asyncio.sleep(0.1)
+        await until(lambda: any(name == "flaky" for name, _ in tools.log))
+        await asyncio.sleep(0.05)
         assert (await engine.view(run_id))["status"] == "running"
         if expected == "cancelled":
             await engine.cancel(run_id)
         view = await engine.wait(run_id)
         assert view["status"] == "failed"
-        assert [(n["id"], n["status"]) for n in view["nodes"]] == [("bad", "failed"), ("slow", expected)]
+        assert [(n["id"], n["status"]) for n in view["nodes"]][1:] == [("bad", "failed"), ("slow", expected)]
         assert view["state"]["y"] == (1 if expected == "ok" else None)
 
 
