@@ -89,19 +89,24 @@ class LiveRun:
     # --- tasks ---
 
     def _spawn(self, each: Open) -> None:
-        task = asyncio.create_task(self._follow(each))
-        self._tasks[task] = each
-        task.add_done_callback(self._forget)
+        self._tasks[asyncio.create_task(self._branch(each))] = each
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("run %s: the engine failed", self.ledger.record.id, exc_info=error)
-            self._halt("failed", RunError(f"The engine failed: {error!r}.", "Please report this."))
-
-    async def _follow(self, each: Open) -> None:
-        """Run a visit, then the first of what follows it, and so on."""
+    async def _branch(self, each: Open) -> None:
+        """A task's whole life. Whatever goes wrong in it, the run gets an end or is let go of."""
         task = asyncio.current_task()
+        try:
+            await self._follow(each, task)
+        except ParlanceError as error:  # the store's: a node's own are in its outcome
+            self._halt("lost", error)
+        except Exception as error:
+            log.exception("run %s: the engine failed", self.ledger.record.id)
+            self._halt("failed", RunError(f"The engine failed: {error!r}.", "Please report this."))
+        finally:
+            if task is not None:
+                self._tasks.pop(task, None)
+
+    async def _follow(self, each: Open, task: asyncio.Task[None] | None) -> None:
+        """Run a visit, then the first of what follows it, and so on."""
         following: list[Open] = [each]
         while following and self._stop is None:
             first, *others = following
@@ -109,11 +114,7 @@ class LiveRun:
                 self._spawn(other)
             if task is not None:
                 self._tasks[task] = first
-            try:
-                following = await self._visit(first)
-            except ParlanceError as error:  # the store's, or the fence's: a node's own is in its outcome
-                self._halt("lost", error)
-                return
+            following = await self._visit(first)
 
     # --- visits ---
 

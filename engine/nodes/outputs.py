@@ -35,7 +35,7 @@ def _by_name(node: Node, value: Any) -> Mapping[str, Any]:
         return {}
     if schema is not None and schema.fields:
         return _of_fields(node, value, [f.name for f in schema.fields if f.name in outputs])
-    if schema is None and isinstance(value, Mapping) and all(name in value for name in outputs):
+    if schema is None and isinstance(value, dict) and all(name in value for name in outputs):
         return {name: value[name] for name in outputs}
     if len(outputs) == 1:
         return {outputs[0]: value}
