@@ -277,3 +277,28 @@ def test_a_killed_run_is_not_lost(shell: Shell) -> None:
         (found,) = shell.json("runs")
         fake.release()
     assert found["status"] == "running"
+
+
+def test_ctrl_c_again_and_again_still_ends_in_order(shell: Shell) -> None:
+    with FakeOpenAI(Reply("Good day", pause=True)) as fake:
+        shell.environment |= {"PARLANCE_API_BASE": fake.base_url, "PARLANCE_MODEL": "openai/m"}
+        process = shell.start("run", "greet.yaml", "-i", "name=Ada", "--json")
+        assert fake.paused.wait(20)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        out, err = process.communicate()
+        fake.release()
+    assert process.returncode == 1, err
+    assert json.loads(out)["status"] == "cancelled"
+
+
+def test_a_port_that_is_none_and_a_model_without_provider_are_wrong_use(shell: Shell) -> None:
+    assert "0 to 65535" in shell("serve", "--port", "99999", code=2).stderr
+    assert "provider/model" in shell("run", "greet.yaml", "-i", "name=A", "--model", "gpt", code=2).stderr
+
+
+def test_lists_show_whole_run_ids(shell: Shell, model: FakeOpenAI) -> None:
+    run_id = shell.json("run", "greet.yaml", "-i", "name=Ada")["run_id"]
+    assert run_id in shell("runs").stdout
+    assert "Good day, Ada!" in shell("show", run_id).stdout

@@ -14,6 +14,8 @@ from rich.table import Table
 from chat.terminal.house import OWNER, House
 
 T = TypeVar("T")
+RUN_COLUMNS = ("run_id", "workflow", "status", "created_at", "cost_usd")
+NODE_COLUMNS = ("id", "kind", "iteration", "attempt", "status", "started_at", "model", "cost_usd", "error")
 
 
 def workflows(house: House, arguments: argparse.Namespace) -> int:
@@ -26,6 +28,8 @@ def workflows(house: House, arguments: argparse.Namespace) -> int:
 def runs(house: House, arguments: argparse.Namespace) -> int:
     """List the newest runs."""
     rows = _collect(house, lambda: house.engine.runs(owner=OWNER))
+    if not arguments.json:
+        rows = [{c: row[c] for c in RUN_COLUMNS} for row in rows]
     _print(rows, arguments.json, "Nothing has been run yet. Try `app.py run FILE`.")
     return 0
 
@@ -36,12 +40,11 @@ def show(house: House, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(view))
         return 0
-    console = Console(highlight=False)
+    console = _console()
     console.print(f"[bold]{view['workflow']}[/] {view['run_id']}: {view['status']}")
     if view["error"]:
         console.print(view["error"], style="red", markup=False)
-    columns = ("id", "kind", "iteration", "attempt", "status", "started_at", "model", "cost_usd", "error")
-    _table(console, [{c: node[c] for c in columns} for node in view["nodes"]])
+    _table(console, [{c: node[c] for c in NODE_COLUMNS} for node in view["nodes"]])
     console.print_json(json.dumps(view["outputs"], ensure_ascii=False))
     return 0
 
@@ -64,13 +67,21 @@ def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, when_empty: str) ->
     elif not rows:
         print(when_empty)
     else:
-        _table(Console(highlight=False), rows)
+        _table(_console(), rows)
+
+
+def _console() -> Console:
+    """As wide as the terminal; where nobody looks, wide enough for programs that read lines."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=240)
 
 
 def _table(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
-    table = Table(*[name.replace("_", " ") for name in rows[0]], box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for number, name in enumerate(rows[0]):
+        table.add_column(name.replace("_", " "), no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*["–" if value is None else str(value) for value in row.values()])
     console.print(table, markup=False)

@@ -78,11 +78,17 @@ def _parser(version: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _port(word: str) -> int:
+    if not word.isdecimal() or int(word) > 65535:
+        raise argparse.ArgumentTypeError(f"{word!r} is no port: give a number from 0 to 65535")
+    return int(word)
+
+
 def _add_serve(verbs: Any) -> None:
     serve = verbs.add_parser("serve", help="serve the page and the HTTP API (what happens without a verb)")
     serve.add_argument("--host", help="address to bind to (default: PARLANCE_HOST, else 127.0.0.1)")
     serve.add_argument(
-        "--port", type=int, help="port; 0 takes a free one (default: PARLANCE_PORT, else 7860)"
+        "--port", type=_port, help="port; 0 takes a free one (default: PARLANCE_PORT, else 7860)"
     )
 
 

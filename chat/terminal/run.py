@@ -12,12 +12,13 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from chat.terminal.check import print_problems
 from chat.terminal.files import is_file_name, parse_inputs, read_text
 from chat.terminal.house import OWNER, House
-from engine.errors import WorkflowInvalid
+from engine.errors import InputError, WorkflowInvalid
 
 if TYPE_CHECKING:
     from engine.workflow import Workflow
@@ -30,8 +31,16 @@ def run(house: House, arguments: argparse.Namespace) -> int:
     inputs = parse_inputs(arguments.input)
     name = arguments.workflow
     if arguments.model:
-        house.force_model(arguments.model)
+        house.force_model(_model_name(arguments.model))
     return asyncio.run(_run(house, name, inputs, arguments.json))
+
+
+def _model_name(word: str) -> str:
+    if not all(word.partition("/")):
+        raise InputError(
+            f"{word!r} is not a model's name.", "Write provider/model, for example ollama/qwen3."
+        )
+    return word
 
 
 async def _run(house: House, name: str, inputs: Mapping[str, Any], as_json: bool) -> int:
@@ -82,18 +91,22 @@ async def _follow(
 
 
 def _cancel_on_interrupt(house: House, run_id: str) -> None:
-    """Ctrl-C cancels the run in an orderly way, so that its rows say so; a second one ends the process."""
+    """Ctrl-C cancels the run in an orderly way, so that its rows say so; pressing it again changes nothing.
+
+    The handler is the system's, not the loop's: it also stands while the process says how it ended.
+    """
     loop = asyncio.get_running_loop()
-    tasks: set[asyncio.Task[None]] = set()
+    cancelling: list[asyncio.Task[None]] = []
 
     def cancel() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        tasks.add(asyncio.ensure_future(house.engine.cancel(run_id)))
+        if not cancelling:
+            cancelling.append(asyncio.ensure_future(house.engine.cancel(run_id)))
 
-    try:
-        loop.add_signal_handler(signal.SIGINT, cancel)
-    except NotImplementedError:  # Windows: asyncio has no signal handlers; KeyboardInterrupt ends the process
-        return
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(cancel)
+
+    signal.signal(signal.SIGINT, interrupted)
 
 
 def _print_outputs(view: Mapping[str, Any]) -> None:
