@@ -32,7 +32,10 @@ def run(house: House, arguments: argparse.Namespace) -> int:
     name = arguments.workflow
     if arguments.model:
         house.force_model(_model_name(arguments.model))
-    return asyncio.run(_run(house, name, inputs, arguments.json))
+    code = asyncio.run(_run(house, name, inputs, arguments.json))
+    # The run has ended and said so: an interrupt while Python tidies up must not change the exit code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
 
 
 def _model_name(word: str) -> str:
