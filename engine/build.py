@@ -19,6 +19,7 @@ from engine.workflow import (
     END,
     LLM,
     MISSING,
+    UNSAID,
     Edge,
     Effect,
     Execution,
@@ -91,7 +92,7 @@ def _execution(data: Mapping[str, Any]) -> Execution:
 
 def _default_retry(execution: Mapping[str, Any]) -> Retry:
     retries = execution.get("max_retries")
-    return Retry() if retries is None else Retry(max_attempts=int(retries) + 1)
+    return UNSAID if retries is None else Retry(max_attempts=int(retries) + 1)
 
 
 def _first(*values: Any) -> Any:

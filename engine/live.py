@@ -46,6 +46,7 @@ class LiveRun:
         self._stop: Stop | None = None
         self._finisher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._loaded = False
 
     # --- from outside ---
 
@@ -55,7 +56,8 @@ class LiveRun:
     def launch(self, opens: Sequence[Open]) -> None:
         """Start these visits; the store knows of them already."""
         self._open.update({each.visit: each for each in opens})
-        self._start_timer()
+        if not self.plan.asks_models:
+            self._start_clock()
         for each in opens:
             self._spawn(each)
         if not opens:
@@ -76,7 +78,16 @@ class LiveRun:
         if self._finisher is not None:
             await asyncio.wait([self._finisher])
 
-    def _start_timer(self) -> None:
+    async def _load(self) -> None:
+        """Load what asks models before any clock runs: the first import of an SDK takes half a second or more."""
+        from engine.nodes.llm import asked_by
+
+        await self._services.models.load(asked_by(self.plan.workflow, self.ledger.record.force_model))
+        if self._stop is None and not self._loaded:
+            self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._loaded = True
         limit = self.plan.workflow.execution.timeout
         if limit is not None:
             error = RunError(
@@ -107,6 +118,8 @@ class LiveRun:
 
     async def _follow(self, each: Open, task: asyncio.Task[None] | None) -> None:
         """Run a visit, then the first of what follows it, and so on."""
+        if not self._loaded:
+            await self._load()
         following: list[Open] = [each]
         while following and self._stop is None:
             first, *others = following

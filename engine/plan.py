@@ -17,12 +17,13 @@ _KEPT = 32
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`digest` names the document together with its shape."""
+    """`digest` names the document together with its shape. `asks_models`: there is an llm node."""
 
     workflow: Workflow
     graph: Graph
     shape: Mapping[str, Any]
     digest: str
+    asks_models: bool
 
 
 class Plans:
@@ -57,4 +58,5 @@ def make_plan(workflow: Workflow) -> Plan:
     }
     text = f"{workflow.text}\0{json.dumps(shape)}"
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return Plan(workflow, Graph(workflow), shape, digest)
+    asks_models = any(node.kind == "llm" for node in workflow.nodes.values())
+    return Plan(workflow, Graph(workflow), shape, digest, asks_models)

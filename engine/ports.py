@@ -6,7 +6,7 @@ tests implement Clock. Everything here is a frozen record or a Protocol of a few
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -54,9 +54,11 @@ class ModelRequest:
 
     `schema` asks for one JSON value that fits it. `timeout` is in seconds. `api_base` overrides the
     provider's. `fallbacks` are further models, tried in order when one can't answer. `accept` looks at a
-    reply and gives back what is wrong with it, in a sentence for the model, or None: a reply that does not
-    fit the schema or is not accepted is asked for once more with that sentence; a second one raises
+    reply and gives back what is wrong with it, in a sentence for the model, or None. It alone decides; without
+    it the schema does. What does not fit is asked for once more with that sentence; a second one raises
     ModelBadReply. So does the first one where `final` says of its text that it is of use as it is.
+    `retries` is how often a call that failed may be made again before anything was said: None for the
+    client's own habit, 0 for who counts every call.
     """
 
     messages: tuple[Message, ...]
@@ -70,6 +72,7 @@ class ModelRequest:
     timeout: float | None = None
     accept: Callable[[ModelReply], str | None] | None = None
     final: Callable[[str], bool] | None = None
+    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,10 @@ class ModelInfo:
     note: str | None = None
 
 
+Asked = tuple[str | None, str | None]
+"""Which model is asked, and where: `model` and `api_base` of a ModelRequest."""
+
+
 class ModelClient(Protocol):
     """Calls models. One async path: a stream of TextDelta that ends in one ModelReply."""
 
@@ -122,6 +129,13 @@ class ModelClient(Protocol):
 
     async def machine(self) -> Machine:
         """What the models of this installation are, for the checker."""
+        ...
+
+    async def load(self, models: Collection[Asked]) -> None:
+        """Load the code that asks these models; never raises.
+
+        Without it the first request does, and its time would count as the model's.
+        """
         ...
 
 

@@ -61,10 +61,17 @@ class LLM:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`max_attempts` 1 means that nothing is tried again. The pause doubles from `backoff_seconds`."""
+    """`max_attempts` 1 means that nothing is tried again. The pause doubles from `backoff_seconds`.
+
+    `said` is false where the document is silent: then what asks a model may ask again by itself.
+    """
 
     max_attempts: int = 1
     backoff_seconds: float = 1.0
+    said: bool = field(default=True, compare=False)
+
+
+UNSAID = Retry(said=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Node:
     tools: tuple[ToolUse, ...] = ()
     tool: str | None = None
     args: Template | None = None
-    retry: Retry = Retry()
+    retry: Retry = UNSAID
     timeout: float | None = None
     effect: Effect = "none"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.events import Cost, Event, Question
 from chat.turns import CurrentWorkflow, TurnContext
+from engine.errors import ModelBadReply
 from engine.ports import ModelReply, ModelRequest, TextDelta, collect_tokens
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ class Turn:
                     self.failed_calls -= 1
                     self.replies.append(piece)
                 yield piece
+        except ModelBadReply as error:
+            if error.reply is not None:
+                self.failed_calls -= 1
+                self.replies.append(error.reply)
+            raise
         finally:
             # A turn that is stopped ends the call too, not when the garbage is collected.
             if isinstance(pieces, AsyncGenerator):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from engine.models.openai_wire import OpenAIWire
 from engine.models.redact import redact
 from engine.models.vendor_errors import Failure, is_vendors, no_key, translate
 from engine.models.wire import Assembly, Call
-from engine.ports import Message, ModelReply, ModelRequest, TextDelta, collect_tokens
+from engine.ports import Asked, Message, ModelReply, ModelRequest, TextDelta, collect_tokens
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,18 @@ class Adapter:
         await self._litellm.close()
         await self._embedded.close()
 
+    async def load(self, models: Collection[Asked]) -> None:
+        """Import what asking these models takes. A name that leads nowhere is told when it is asked."""
+        targets = []
+        for model, api_base in models:
+            with suppress(ModelError):
+                targets.append(await self._chooser.target(model, api_base))
+        for wire in {self._wire(target) for target in targets}:
+            await wire.load()
+
+    def _wire(self, target: Target) -> OpenAIWire | LiteLLMWire:
+        return self._litellm if target.wire == "litellm" else self._openai
+
     async def stream(self, request: ModelRequest) -> AsyncGenerator[TextDelta | ModelReply, None]:
         """The reply as it comes: see ModelClient. Raises ModelError.
 
@@ -81,13 +93,15 @@ class Adapter:
         """
         deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
         first: ModelError | None = None
-        for model, api_base in self._candidates(request):
+        candidates = self._candidates(request)
+        for number, (model, api_base) in enumerate(candidates, start=1):
+            retries = _retries(request, last=number == len(candidates))
             if first is not None:
                 log.warning("asking %s instead: %s", model, first)
             started = False
             try:
                 target = await self._chooser.target(model, api_base)
-                async with aclosing(self._until_it_fits(target, request, deadline)) as pieces:
+                async with aclosing(self._until_it_fits(target, request, deadline, retries)) as pieces:
                     async for piece in pieces:
                         started = True
                         yield piece
@@ -105,7 +119,7 @@ class Adapter:
         return [(request.model, request.api_base), *((name, None) for name in request.fallbacks)]
 
     async def _until_it_fits(
-        self, target: Target, request: ModelRequest, deadline: float | None
+        self, target: Target, request: ModelRequest, deadline: float | None, retries: int
     ) -> AsyncGenerator[TextDelta | ModelReply, None]:
         """Ask; when the reply does not fit, ask once more with the problem. Counts and costs are of both."""
         messages: tuple[Message, ...] = request.messages
@@ -113,7 +127,8 @@ class Adapter:
         problem: str | None = None
         for _ in range(2):
             answer: _Answer | None = None
-            async with aclosing(self._with_retries(target, request, messages, deadline)) as pieces:
+            calls = self._with_retries(target, request, messages, deadline, retries)
+            async with aclosing(calls) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, TextDelta):
                         yield piece
@@ -134,10 +149,15 @@ class Adapter:
         raise _bad_reply(target, _summed(replies), problem or "")
 
     async def _with_retries(
-        self, target: Target, request: ModelRequest, messages: Sequence[Message], deadline: float | None
+        self,
+        target: Target,
+        request: ModelRequest,
+        messages: Sequence[Message],
+        deadline: float | None,
+        retries: int,
     ) -> AsyncGenerator[TextDelta | _Answer, None]:
         """Ask again after a failure that may pass, while nothing has been said."""
-        for attempt in range(MAX_RETRIES + 1):
+        for attempt in range(retries + 1):
             started = False
             try:
                 async with aclosing(self._understood(target, request, messages, deadline)) as pieces:
@@ -146,15 +166,15 @@ class Adapter:
                         yield piece
                 return
             except _Failed as failed:
-                wait = self._pause(failed.failure, attempt)
+                wait = self._pause(failed.failure, attempt) if attempt < retries else None
                 if started or wait is None:
                     raise failed.failure.error from None
                 log.info("asking %s again in %.1f s: %s", target.name, wait, failed.failure.error)
             await self._sleep(wait)
 
     def _pause(self, failure: Failure, attempt: int) -> float | None:
-        """Seconds until the next attempt, None when there is to be none."""
-        if not failure.again or attempt == MAX_RETRIES:
+        """Seconds until the next attempt, None when none would help."""
+        if not failure.again:
             return None
         if failure.wait is not None:
             return failure.wait if failure.wait <= MAX_WAIT_SECONDS else None
@@ -195,8 +215,7 @@ class Adapter:
         assembly = Assembly()
         try:
             async with self._place(target) as place:
-                wire = self._litellm if place.wire == "litellm" else self._openai
-                call = wire.chunks(Call(place, question.body))
+                call = self._wire(place).chunks(Call(place, question.body))
                 async with aclosing(call), aclosing(_until(deadline, call)) as chunks:
                     async for chunk in chunks:
                         text = assembly.add(chunk)
@@ -230,6 +249,13 @@ class Adapter:
         address = await self._embedded.address()
         async with self._embedded.turn:
             yield replace(target, address=address, key=self._embedded.api_key)
+
+
+def _retries(request: ModelRequest, *, last: bool) -> int:
+    """How often one model is asked again. Where another can take its place, that one is asked instead."""
+    if request.retries is not None:
+        return request.retries
+    return MAX_RETRIES if last else 0
 
 
 async def _until(deadline: float | None, pieces: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:

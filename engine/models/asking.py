@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,8 @@ def ask(request: ModelRequest, messages: Sequence[Message], target: Target, dial
         strict=sent.strict if sent else False,
         tools=[] if as_json else [tool_body(tool) for tool in request.tools],
     )
+    if target.wire == "embedded" and schema is None:
+        body.update(embedded.AGAINST_LOOPS)
     return Question(request, target, body, schema, sent, as_json)
 
 
@@ -84,18 +86,50 @@ def _max_tokens(request: ModelRequest, target: Target, as_json: bool) -> int | N
 def judge(question: Question, assembly: Assembly, turn: int) -> tuple[ModelReply, str | None]:
     """The reply, and what is wrong with it as a sentence for the model. `turn` numbers calls made of JSON."""
     assembly.check_refusal(question.target.title)
-    calls, text, value, problem = assembly.tool_calls(), assembly.text, None, None
-    if question.schema is not None and not calls:
-        wrapped = bool(question.sent and question.sent.wrapped)
-        value, problem = schema_reply.read(text, question.schema, wrapped)
-        if question.tools_as_json and problem is None:
-            calls, value = tool_reply.split(value, turn)
-            text = "" if calls else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            value = value if question.request.schema is not None else None
-    reply = _reply(question.target, assembly, text, calls, value)
-    if problem is None and not calls and question.request.accept is not None:
-        problem = question.request.accept(reply)
-    return reply, problem
+    calls, accept = assembly.tool_calls(), question.request.accept
+    if question.schema is None or calls:
+        reply = _reply(question.target, assembly, assembly.text, calls, None)
+        return reply, None if calls or accept is None else accept(reply)
+    wrapped = bool(question.sent and question.sent.wrapped)
+    value, problem = schema_reply.read(assembly.text, question.schema, wrapped)
+    if problem is None:
+        reply = _valued(question, assembly, value, turn)
+        return reply, None if reply.tool_calls or accept is None else accept(reply)
+    if accept is not None:
+        others = schema_reply.values(assembly.text, question.schema, wrapped)
+        return _taken(question, assembly, others, accept, problem)
+    return _reply(question.target, assembly, assembly.text, (), None), problem
+
+
+def _taken(
+    question: Question,
+    assembly: Assembly,
+    values: Sequence[Any],
+    accept: Callable[[ModelReply], str | None],
+    problem: str,
+) -> tuple[ModelReply, str | None]:
+    """The first of the values off the schema that is accepted all the same, say a number in quotes."""
+    first: str | None = None
+    for value in values:
+        if question.tools_as_json and not tool_reply.is_answer(value):
+            continue
+        reply = _valued(question, assembly, value, turn=0)
+        objection = accept(reply)
+        if objection is None:
+            return reply, None
+        first = first or objection
+    return _reply(question.target, assembly, assembly.text, (), None), first or problem
+
+
+def _valued(question: Question, assembly: Assembly, value: Any, turn: int) -> ModelReply:
+    """The reply with the value that was found in it, or the call where that was one."""
+    if not question.tools_as_json:
+        return _reply(question.target, assembly, assembly.text, (), value)
+    calls, answer = tool_reply.split(value, turn)
+    text = "" if calls else answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    return _reply(
+        question.target, assembly, text, calls, answer if question.request.schema is not None else None
+    )
 
 
 def _reply(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from engine.models.names import (
     variable_of,
 )
 from engine.models.redact import redact
-from engine.ports import Message, ModelClient, ModelInfo, ModelReply, ModelRequest, TextDelta
+from engine.ports import Asked, Message, ModelClient, ModelInfo, ModelReply, ModelRequest, TextDelta
 
 if TYPE_CHECKING:
     from engine.check.machine import Machine
@@ -52,6 +52,10 @@ class Models(ModelClient):
     def stream(self, request: ModelRequest) -> AsyncGenerator[TextDelta | ModelReply, None]:
         """The reply in pieces, then whole. Raises ModelError, never a vendor's error."""
         return self._adapter.stream(request)
+
+    async def load(self, models: Collection[Asked]) -> None:
+        """Import the code that asks these models; never raises."""
+        await self._adapter.load(models)
 
     async def info(self, model: str | None = None) -> ModelInfo:
         """Which model answers a request that names `model`, or none. Raises ModelMissing."""

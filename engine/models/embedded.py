@@ -27,6 +27,9 @@ MAX_TOKENS = 300
 MAX_TOKENS_JSON = 600
 MAX_TEXT = 240
 MAX_ITEMS = 6
+# The likeliest word each time leads it round in circles. Not with a schema: a slot is filled with words that
+# stand in the prompt, and those must cost nothing.
+AGAINST_LOOPS = {"repeat_penalty": 1.1, "repeat_last_n": 128}
 NOTE = (
     "Demo model: small and runs on this machine. For better drafts set a key (OPENAI_API_KEY, "
     "ANTHROPIC_API_KEY or GEMINI_API_KEY, or paste one under Models) or start Ollama: ollama serve."

@@ -32,6 +32,10 @@ class LiteLLMWire:
     def __init__(self) -> None:
         self._used = False
 
+    async def load(self) -> None:
+        """Import LiteLLM."""
+        await _quiet_litellm()
+
     async def chunks(self, call: Call) -> AsyncGenerator[Any, None]:
         litellm = await _quiet_litellm()
         self._used = True

@@ -28,8 +28,13 @@ class OpenAIWire:
     def __init__(self) -> None:
         self._clients: dict[tuple[str, str], AsyncOpenAI] = {}
 
-    async def chunks(self, call: Call) -> AsyncGenerator[Any, None]:
+    async def load(self) -> None:
+        """Import the SDK, with the parts that a call needs."""
         await load("openai")
+        await load("openai.types.chat")
+
+    async def chunks(self, call: Call) -> AsyncGenerator[Any, None]:
+        await self.load()
         from openai import AsyncStream
         from openai.types.chat import ChatCompletionChunk
 

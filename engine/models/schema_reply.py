@@ -8,22 +8,28 @@ from collections.abc import Mapping
 from typing import Any
 
 _FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
+_PLAIN = ("string", "boolean")
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 
 
 def read(text: str, schema: Mapping[str, Any], wrapped: bool) -> tuple[Any, str | None]:
     """The value in a reply and what is wrong with it: (value, None) or (None, a sentence for the model)."""
-    found = list(_candidates(_THOUGHT.sub("", text).strip(), schema))
+    found = values(text, schema, wrapped)
     if not found:
         return None, "The reply has no JSON value in it."
     first_problem: str | None = None
-    for candidate in found:
-        for value in _unwrapped(candidate, wrapped):
-            problem = misfit(value, schema)
-            if problem is None:
-                return value, None
-            first_problem = first_problem or problem
+    for value in found:
+        problem = misfit(value, schema)
+        if problem is None:
+            return value, None
+        first_problem = first_problem or problem
     return None, first_problem
+
+
+def values(text: str, schema: Mapping[str, Any], wrapped: bool) -> list[Any]:
+    """What may be meant as the value, the likeliest first."""
+    found = _candidates(_THOUGHT.sub("", text).strip(), schema)
+    return [value for candidate in found for value in _unwrapped(candidate, wrapped)]
 
 
 def misfit(value: Any, schema: Mapping[str, Any]) -> str | None:
@@ -47,9 +53,9 @@ def _candidates(text: str, schema: Mapping[str, Any]) -> list[Any]:
         except ValueError:
             continue
     found = sorted(_embedded_values(text), key=lambda pair: pair[0], reverse=True)
-    values = [value for _, value in found]
-    # A model that is asked for one text often leaves out the quotes.
-    return [*values, text] if schema.get("type") == "string" and text else values
+    inside = [value for _, value in found]
+    # A model that is asked for one text often leaves out the quotes; to a question it says yes.
+    return [*inside, text] if schema.get("type") in _PLAIN and text else inside
 
 
 def _embedded_values(text: str) -> list[tuple[int, Any]]:

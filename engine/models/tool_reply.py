@@ -56,6 +56,11 @@ def _plain(message: Message) -> Message:
     return message
 
 
+def is_answer(value: Any) -> bool:
+    """Whether a value is meant as the answer, be it of the form that was asked for or not."""
+    return isinstance(value, Mapping) and "tool" not in value and _ANSWER in value
+
+
 def split(value: Any, turn: int) -> tuple[tuple[ToolCall, ...], Any]:
     """(calls, answer) of a value that fits `schema_of`. `turn` makes the call's id unique."""
     if "tool" in value:

@@ -43,6 +43,7 @@ KINDS: dict[str, str] = {
     "ServiceUnavailableError": "server",
     "BadGatewayError": "server",
     "MidStreamFallbackError": "broken",
+    "ConnectError": "connection",
     "WebSocketConnectionClosedError": "broken",
     "WebSocketQueueFullError": "broken",
     "ContextWindowExceededError": "long",
@@ -96,6 +97,13 @@ _NO_MODEL = re.compile(
 )
 _NO_MONEY = re.compile(
     r"insufficient.?(quota|funds|balance|credit)|exceeded your current quota|billing|credit balance",
+    re.IGNORECASE,
+)
+# LiteLLM hands on what the operating system said as an error of the server's.
+_NO_CONNECTION = re.compile(
+    r"\[Errno (-[2-5]|101|111|113)\]|name or service not known|name resolution|nodename nor servname|"
+    r"getaddrinfo failed|no address associated|network is unreachable|all connection attempts failed|"
+    r"cannot connect to host",
     re.IGNORECASE,
 )
 _BAD_KEY = re.compile(
@@ -153,6 +161,8 @@ def _closer(kind: str, status: int | None, message: str) -> str:
     """Look at status and words where the class alone does not tell."""
     if kind == "status":
         kind = _by_status(status)
+    if kind in ("server", "broken") and _NO_CONNECTION.search(message):
+        return "connection"
     if kind in ("request", "server") and _TOO_LONG.search(message):
         return "long"
     if kind == "request":
@@ -254,7 +264,7 @@ def _connection(target: Target, said: str) -> ModelError:
         return ModelUnavailable("Ollama does not answer.", "Start Ollama with `ollama serve`.")
     if target.address:
         return ModelUnavailable(f"{target.title} does not answer.", "Start it, or check the address.")
-    return ModelUnavailable(f"{target.title} can't be reached.", "Check the connection to the internet.")
+    return ModelUnavailable(f"There is no connection to {target.title}.", "Check the network.")
 
 
 def _server(target: Target, said: str) -> ModelError:

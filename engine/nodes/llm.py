@@ -7,6 +7,7 @@ become writes is asked for again with the reason, whichever way it fails.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.errors import (
 )
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
-from engine.ports import Message, ModelInfo, ModelReply, ModelRequest, ToolSpec
+from engine.ports import Asked, Message, ModelInfo, ModelReply, ModelRequest, ToolSpec
 from engine.templates import as_text
 from engine.workflow import LLM, Node, Workflow
 
@@ -59,6 +60,18 @@ async def make_asker(step: Step) -> Asker:
     else:
         info = ModelInfo(model, "the document's api_base", function_calling=True)
     return Asker(step, own, model, info)
+
+
+def asked_by(workflow: Workflow, force_model: str | None) -> set[Asked]:
+    """The models that a run's nodes ask first. One whose name leads nowhere is left to the node."""
+    if force_model is not None:
+        return {(force_model, None)}
+    found: set[Asked] = set()
+    for node in workflow.nodes.values():
+        if node.kind == "llm":
+            with suppress(ModelMissing):
+                found.add((model_name(node.llm), node.llm.api_base))
+    return found
 
 
 def model_name(llm: LLM) -> str | None:
@@ -108,6 +121,7 @@ class Asker:
             fallbacks=tuple(name for each in self.llm.fallbacks if (name := model_name(each)) is not None),
             timeout=self.step.node.timeout,
             accept=self._objection,
+            retries=0 if self.step.node.retry.said else None,
         )
         reply: ModelReply | None = None
         known = False

@@ -14,18 +14,32 @@ class Misfit(ValueError):
 
 
 def writes_of(node: Node, workflow: Workflow, value: Any, *, lenient: bool = False) -> dict[str, Any]:
-    """The node's writes. `lenient` reads text as numbers and the like, for what a model wrote. Misfit otherwise.
+    """The node's writes. `lenient` is for what a model wrote: text is read as numbers and the like, a case of
+    letters or a key too many does not matter. Misfit when a value does not fit its field.
 
     Fields that are reduced by appending get a list of what is added.
     """
-    found = {}
-    for name, item in _by_name(node, value).items():
-        field = workflow.fields[name]
-        try:
-            found[name] = _converted(field, item, lenient)
-        except ValueError as error:
-            raise Misfit(f"The output '{name}' does not fit: {error}.") from None
-    return found
+    by_name = _by_name(node, value)
+    if not lenient:
+        return {name: _write(workflow.fields[name], item, lenient) for name, item in by_name.items()}
+    return {name: _read(workflow.fields[name], item, node) for name, item in by_name.items()}
+
+
+def _read(field: Field, value: Any, node: Node) -> Any:
+    """A write of what a model wrote; one output that is no object may stand inside one, under its name."""
+    try:
+        return _write(field, value, lenient=True)
+    except Misfit:
+        if len(node.outputs) > 1 or not isinstance(value, Mapping) or field.name not in value:
+            raise
+    return _write(field, value[field.name], lenient=True)
+
+
+def _write(field: Field, value: Any, lenient: bool) -> Any:
+    try:
+        return _converted(field, value, lenient)
+    except ValueError as error:
+        raise Misfit(f"The output '{field.name}' does not fit: {error}.") from None
 
 
 def _by_name(node: Node, value: Any) -> Mapping[str, Any]:
@@ -66,4 +80,17 @@ def _converted(field: Field, value: Any, lenient: bool) -> Any:
 
 
 def _convert(value: Any, type_: Type, lenient: bool, enum: tuple[Any, ...] | None) -> Any:
-    return convert(value, type_, from_text=lenient and type_.name not in ("str", "any"), enum=enum)
+    if not lenient:
+        return convert(value, type_, enum=enum)
+    return convert(_pruned(value, type_), type_, from_text=type_.name != "any", enum=enum)
+
+
+def _pruned(value: Any, type_: Type) -> Any:
+    """The value without the keys that its objects do not have."""
+    if type_.fields is not None and isinstance(value, Mapping):
+        return {name: _pruned(value[name], inner) for name, inner in type_.fields.items() if name in value}
+    if type_.name == "list" and isinstance(value, list):
+        return [_pruned(item, type_.item) for item in value]
+    if type_.name == "dict" and isinstance(value, Mapping):
+        return {key: _pruned(item, type_.item) for key, item in value.items()}
+    return value

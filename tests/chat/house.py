@@ -82,6 +82,9 @@ class NoModel:
         raise ModelMissing("No model is set up.", "Set PARLANCE_MODEL.")
         yield
 
+    async def load(self, models: Any) -> None:
+        """There is nothing to load."""
+
     async def info(self, model: str | None = None) -> ModelInfo:
         raise ModelMissing("No model is set up.", "Set PARLANCE_MODEL.")
 

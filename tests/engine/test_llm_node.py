@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from engine.engine import Engine
 from engine.models import ModelChoice, Models
 from tests.engine.flows import Tools, engine_on, until, workflow
 from tests.fakes.openai_server import FakeOpenAI, Reply
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -267,3 +271,114 @@ nodes:
         assert (view["status"], len(fake.requests)) == (status, count), view["error"]
     assert "more than its budget of 0.0001. Raise config.execution.budget_usd" in view["error"]
     assert view["cost_usd"] > 0.0001
+
+
+LENIENT = """
+state:
+  fields:
+    n: int
+    mood: {type: str, enum: [good, bad]}
+    sure: bool
+    who: {type: object, schema: {name: str, age: int}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("outputs", "reply", "found"),
+    [
+        ("n, sure", '{"n": "42", "sure": "yes"}', {"n": 42, "sure": True}),
+        ("n, sure", '{"n": 42, "sure": false, "why": "so"}', {"n": 42, "sure": False}),
+        ("n", '{"value": "42"}', {"n": 42}),
+        ("n", '{"n": "42", "why": "so"}', {"n": 42}),
+        ("n", '"42"', {"n": 42}),
+        ("sure", "Yes", {"sure": True}),
+        ("mood", "Good", {"mood": "good"}),
+        ("mood", '{"mood": "BAD", "why": "so"}', {"mood": "bad"}),
+        ("who", '{"name": "Ada", "age": "36", "born": 1815}', {"who": {"name": "Ada", "age": 36}}),
+    ],
+)
+async def test_what_fits_its_field_is_not_asked_for_again(
+    tools: Tools, tmp_path: Path, outputs: str, reply: str, found: Any
+) -> None:
+    text = LENIENT + f'nodes: [{{id: judge, prompt: "Judge.", outputs: [{outputs}]}}]'
+    with FakeOpenAI([Reply(reply), Reply(status=400, message="asked again")]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert view["outputs"] == found, view["error"]
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize("reply", ['{"n": "many", "sure": true}', '{"n": 4.5, "sure": true}', '{"n": 4}'])
+async def test_what_does_not_fit_its_field_is(tools: Tools, tmp_path: Path, reply: str) -> None:
+    text = LENIENT + 'nodes: [{id: judge, prompt: "Judge.", outputs: [n, sure]}]'
+    with FakeOpenAI([Reply(reply), {"n": 4, "sure": True}]) as fake:
+        view = await run(tmp_path, tools, fake, text)
+    assert (view["outputs"], len(fake.requests)) == ({"n": 4, "sure": True}, 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "retry", "attempts"),
+    [
+        ("", "retry: {max_attempts: 1}", 1),
+        ("", "retry: {max_attempts: 3, backoff_seconds: 0}", 3),
+        ("config: {execution: {max_retries: 0}}", "description: none", 1),
+        ("config: {execution: {max_retries: 1}}", "retry: {backoff_seconds: 0}", 2),
+    ],
+)
+async def test_with_retry_every_request_is_an_attempt_with_a_row(
+    tools: Tools, tmp_path: Path, config: str, retry: str, attempts: int
+) -> None:
+    text = config + GREET + f"    {retry}\n"
+    with FakeOpenAI(lambda body: Reply(status=503)) as fake:
+        view = await run(tmp_path, tools, fake, text, {"name": "Ada"})
+    assert (len(fake.requests), len(view["nodes"])) == (attempts, attempts)
+    assert [node["attempt"] for node in view["nodes"]] == list(range(1, attempts + 1))
+
+
+async def test_without_retry_the_model_client_asks_again_by_itself(tools: Tools, tmp_path: Path) -> None:
+    with FakeOpenAI([Reply(status=503), "Hello"]) as fake:
+        view = await run(tmp_path, tools, fake, GREET, {"name": "Ada"})
+    assert (view["status"], len(fake.requests), len(view["nodes"])) == ("ok", 2, 1)
+
+
+def test_the_first_import_of_an_sdk_is_in_no_time_limit(tmp_path: Path) -> None:
+    """In a process of its own, with an import that takes longer than node and run may."""
+    code = """
+import asyncio, json, sys, time
+from pathlib import Path
+from engine.models import ModelChoice, Models
+from tests.engine.flows import Tools, engine_on, workflow
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "openai":
+            time.sleep(1.5)
+        return None
+
+sys.meta_path.insert(0, Slow())
+TEXT = '''
+config: {execution: {timeout: 1}}
+state: {fields: {hello: str}}
+nodes: [{id: a, prompt: Hello, timeout: 0.9, retry: {max_attempts: 1}, outputs: [hello]}]
+'''
+
+async def main():
+    tools = Tools()
+    models = Models(ModelChoice(model="openai/fake", api_base=sys.argv[1], api_key="k"))
+    assert "openai" not in sys.modules
+    async with engine_on(Path(sys.argv[2]), tools, models=models) as engine:
+        print(json.dumps(await engine.run(workflow(TEXT, tools), {})))
+    await models.close()
+
+asyncio.run(main())
+"""
+    with FakeOpenAI(["Hello"]) as fake:
+        done = subprocess.run(
+            [sys.executable, "-c", code, fake.base_url, str(tmp_path / "runs.db")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+        )
+    assert done.returncode == 0, done.stderr
+    view = json.loads(done.stdout)
+    assert view["outputs"] == {"hello": "Hello"}, view["error"]

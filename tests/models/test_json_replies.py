@@ -15,7 +15,7 @@ from engine.errors import ModelBadReply
 from engine.models import complete
 from engine.models.schema_form import for_grammar, for_vendor
 from engine.models.schema_reply import read
-from engine.ports import ModelReply
+from engine.ports import ModelReply, ToolSpec
 from tests.fakes.fitting import fitting
 from tests.fakes.openai_rules import strict_problem
 from tests.fakes.openai_server import FakeOpenAI, Reply
@@ -233,3 +233,28 @@ def test_for_a_grammar_every_text_and_list_ends(schema: dict[str, Any]) -> None:
 def test_any_text_is_read_without_an_accident(text: str) -> None:
     value, problem = read(text, PERSON, wrapped=False)
     assert (value is None) == (problem is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"name": "Ada", "age": "36"}', {"name": "Ada", "age": "36"}),
+        ('{"name": "Ada", "age": 36, "why": "born 1815"}', {"name": "Ada", "age": 36, "why": "born 1815"}),
+    ],
+)
+async def test_accept_alone_decides_what_fits(make: Make, text: str, value: Any) -> None:
+    """The schema is what is asked for; a reply off it counts when it is accepted, as what it is."""
+    with FakeOpenAI(Reply(text)) as fake:
+        reply = await complete(make(fake), request(schema=PERSON, accept=lambda reply: None))
+    assert (reply.value, len(fake.requests)) == (value, 1)
+
+
+async def test_an_answer_in_json_beside_tools_is_accepted_too_and_a_wrong_call_is_not(make: Make) -> None:
+    refusal = Reply(status=400, message="this model does not support tools")
+    spec = ToolSpec("look_up", "Look up", {"type": "object", "properties": {}, "additionalProperties": False})
+    wrong = {"tool": "look_up", "args": {"word": "x"}}
+    with FakeOpenAI([refusal, {"value": wrong}, {"value": {"answer": "7", "why": "so"}}]) as fake:
+        reply = await complete(
+            make(fake), request(schema={"type": "integer"}, tools=(spec,), accept=lambda reply: None)
+        )
+    assert (reply.value, reply.tool_calls, len(fake.requests)) == ("7", (), 3)

@@ -21,6 +21,8 @@ from engine.errors import (
     ModelUnavailable,
 )
 from engine.models import complete
+from engine.models.asking import ask, first_dialect
+from engine.models.names import Target
 from engine.ports import Message, ModelReply, ModelRequest, TextDelta, ToolCall, ToolSpec
 from tests.fakes.openai_server import FakeOpenAI, Reply
 from tests.models.conftest import Make, collect, request
@@ -301,3 +303,35 @@ print(before, heavy)
             [sys.executable, "-c", code, fake.base_url], capture_output=True, text=True, timeout=60, cwd=ROOT
         )
     assert done.stdout.splitlines() == ["hello", "[] []"], done.stderr
+
+
+async def test_who_counts_every_call_is_told_of_the_first_that_failed(make: Make) -> None:
+    with FakeOpenAI([Reply(status=503, message="busy"), "second"]) as fake:
+        with pytest.raises(ModelUnavailable, match="busy"):
+            await complete(make(fake), request(retries=0))
+        assert len(fake.requests) == 1
+
+
+async def test_a_fallback_is_asked_before_the_same_model_again(make: Make) -> None:
+    """The last of them has nobody after it, and is asked again."""
+
+    def script(body: dict[str, object]) -> Reply:
+        if body["model"] == "b" and len(fake.requests) > 2:
+            return Reply(text="from b")
+        return Reply(status=503)
+
+    with FakeOpenAI(script) as fake:
+        models = make(ollama=fake.url)
+        reply = await complete(models, request(model="ollama/a", fallbacks=("ollama/b",)))
+        assert reply.text == "from b"
+        assert [body["model"] for body in fake.requests] == ["a", "b", "b"]
+
+
+async def test_the_embedded_model_is_kept_from_repeating_itself_in_text_alone() -> None:
+    target = Target("embedded/x", "embedded", "x", "embedded", "a test", None, None)
+    plain = ask(request(), request().messages, target, first_dialect(target)).body
+    assert (plain["repeat_penalty"], plain["repeat_last_n"]) == (1.1, 128)
+    for asked in (request(schema={"type": "string"}), request(tools=(LOOK_UP,))):
+        assert "repeat_penalty" not in ask(asked, asked.messages, target, first_dialect(target)).body
+    other = Target("openai/x", "openai", "x", "openai", "a test", None, None)
+    assert "repeat_penalty" not in ask(request(), request().messages, other, first_dialect(other)).body

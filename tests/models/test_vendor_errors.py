@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.errors import ModelAuthError, ModelError
+from engine.errors import ModelAuthError, ModelError, ModelUnavailable
 from engine.models import complete
 from engine.models.names import Target
 from engine.models.redact import redact
@@ -107,3 +107,22 @@ def test_redaction() -> None:
     assert redact("Authorization: Bearer abc.def-ghi") == "Authorization: [key]"
     assert redact("short k stays", ["k"]) == "short k stays"
     assert redact("task-force and risk-free") == "task-force and risk-free"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[Errno -2] Name or service not known",
+        "[Errno -3] Temporary failure in name resolution",
+        "All connection attempts failed",
+    ],
+)
+def test_no_network_is_not_the_vendors_error(said: str) -> None:
+    """LiteLLM gives it as an InternalServerError, with the status of one."""
+    error = type("InternalServerError", (Exception,), {"__module__": "litellm.exceptions"})(said)
+    error.message = f"litellm.InternalServerError: MistralException - {said}"
+    error.status_code = 500
+    failure = translate(error, Target("mistral/m", "mistral", "m", "litellm", "a test", None, KEY))
+    assert type(failure.error) is ModelUnavailable
+    assert str(failure.error) == "There is no connection to mistral. Check the network."
+    assert failure.again

@@ -571,3 +571,14 @@ async def test_a_workflow_in_plain_words_is_a_draft(tmp_path: Path, fake: FakeOp
         assert only(events, DraftChanged).workflow == "greet"
         assert text_of(events).strip() == "Here it is:"
         assert await talk.yaml("greet") == GOOD
+
+
+@pytest.mark.parametrize("said", ["Hello there.", '{"a": 1}'])
+async def test_a_reply_of_another_form_than_asked_for_is_counted(
+    tmp_path: Path, fake: FakeOpenAI, said: str
+) -> None:
+    """Taken at its word or an error: both calls were made, and both are known."""
+    async with open_talk(tmp_path, fake, {"function_calling": False}) as talk:
+        await talk.answer(Reply(said, usage=(100, 10)), Reply(said, usage=(120, 11)))
+        cost = only(await talk.say("Hi"), Cost)
+    assert (cost.prompt_tokens, cost.completion_tokens) == (220, 21)
