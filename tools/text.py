@@ -1,28 +1,30 @@
 r"""text_template: fill the places `{name}` of a text with values.
 
 In a workflow's `args` the engine fills `{state.x}` and a node's inputs before the tool is called. This tool
-is for a template that is itself data (a field, a file, a page): its places are filled from `values`.
-`{{name}}` stands for `{name}`; every other brace is text.
+is for a template that is itself data (a field, a file, a page), so braces may come from anywhere: only what
+names a value is a place, everything else is text.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from tools.errors import ToolError
 from tools.tool import ToolContext, tool
 
-_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*"
-_PLACE = re.compile(rf"\{{(\{{{_NAME}\}})\}}|\{{({_NAME})\}}")
+_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d{1,9}\])*"
+_PLACE = re.compile(rf"\{{\{{({_NAME})\}}\}}|\{{({_NAME})\}}")
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[(\d+)\]")
+_NOTHING = object()
 
 
 @tool(
-    description="Fill the places {name}, {name.key} and {name[0]} of a text with values.",
+    description=(
+        "Fill the places {name}, {name.key} and {name[0]} of a text with values. A brace that names no value "
+        "stays as it is, and so does the whole text without values; {{name}} stands for {name}."
+    ),
     parameters={
         "template": {"type": "string", "maxLength": 1_000_000, "description": "The text with its places"},
         "values": {"type": "object", "default": {}, "description": "Name to value"},
@@ -34,9 +36,12 @@ async def text_template(args: Mapping[str, Any], context: ToolContext) -> Any:
 
     def fill(match: re.Match[str]) -> str:
         kept, place = match.groups()
-        return kept if place is None else _as_text(_find(values, place))
+        found = _find(values, kept or place)
+        if found is _NOTHING:
+            return match.group()
+        return f"{{{kept}}}" if kept else _as_text(found)
 
-    return _PLACE.sub(fill, args["template"])
+    return _PLACE.sub(fill, args["template"]) if values else args["template"]
 
 
 def _as_text(value: Any) -> str:
@@ -46,7 +51,7 @@ def _as_text(value: Any) -> str:
 
 
 def _find(values: Mapping[str, Any], place: str) -> Any:
-    """Walk from `values` to the place's value. Raises ToolError that names the nearest name."""
+    """The value of a place, _NOTHING where it leads nowhere."""
     current: Any = values
     for match in _STEP.finditer(place):
         name, number = match.groups()
@@ -55,16 +60,5 @@ def _find(values: Mapping[str, Any], place: str) -> Any:
         elif number is not None and isinstance(current, list) and int(number) < len(current):
             current = current[int(number)]
         else:
-            raise ToolError(
-                f"The template has the place {{{place}}}, but the values have nothing there.",
-                _hint(current, name),
-            )
+            return _NOTHING
     return current
-
-
-def _hint(current: Any, name: str | None) -> str:
-    known = sorted(current) if isinstance(current, Mapping) else []
-    near = difflib.get_close_matches(name or "", known, n=1)
-    if near:
-        return f"Did you mean {near[0]}?"
-    return f"There is: {', '.join(known)}." if known else "Give it in `values`."
