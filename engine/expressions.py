@@ -52,7 +52,8 @@ class ExpressionError(Exception):
 class Comparison:
     """One `reference operator literals` in a condition, to find a route that can never match.
 
-    `op` is one of == != < <= > >= in "not in", seen from the reference; `literals` is one value but for `in`.
+    `op` is one of == != < <= > >= in "not in", seen from the reference; `literals` is one value, which may be
+    a list; where a list stands after `in`, it is the elements of that.
     """
 
     ref: Ref
@@ -242,11 +243,12 @@ class _Compiler:
             )
 
     def _note(self, left: ast.expr, op: str, right: ast.expr) -> None:
-        ref, literals = self._ref_at(left), _literals(right)
+        ref, (known, value) = self._ref_at(left), literal(right)
         if ref is None and op in _FLIPPED:
-            ref, literals, op = self._ref_at(right), _literals(left), _FLIPPED[op]
-        if ref is not None and literals is not None and (len(literals) == 1 or "in" in op):
-            self.comparisons.append(Comparison(ref, op, literals))
+            ref, (known, value), op = self._ref_at(right), literal(left), _FLIPPED[op]
+        if ref is not None and known:
+            several = "in" in op and isinstance(value, list)
+            self.comparisons.append(Comparison(ref, op, tuple(value) if several else (value,)))
 
     def _ref_at(self, node: ast.expr) -> Ref | None:
         return self.refs[int(node.id[1:])] if isinstance(node, ast.Name) and node.id[0] == "$" else None
@@ -297,15 +299,18 @@ def _index(node: ast.expr) -> str | int | None:
     return None
 
 
-def _literals(node: ast.expr) -> tuple[Any, ...] | None:
-    """The literal, or the literals of a list of them; None for anything else."""
+def literal(node: ast.expr) -> tuple[bool, Any]:
+    """Whether a part of a compiled condition is written out, and its value: a text, a number, a list of such."""
+    if isinstance(node, ast.Constant):
+        return True, node.value
     if isinstance(node, ast.List):
-        items = [None if isinstance(item, ast.List) else _literals(item) for item in node.elts]
-        return None if None in items else tuple(value for item in items if item for value in item)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = node.operand.value if isinstance(node.operand, ast.Constant) else None
-        return (-value,) if isinstance(value, int | float) else None
-    return (node.value,) if isinstance(node, ast.Constant) else None
+        items = [literal(item) for item in node.elts]
+        return all(known for known, _ in items), [value for _, value in items]
+    if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
+        known, value = literal(node.operand)
+        number = known and isinstance(value, int | float) and not isinstance(value, bool)
+        return (True, OPERATORS[type(node.op)](value)) if number else (False, None)
+    return False, None
 
 
 _SYMBOLS: Mapping[type[ast.cmpop], str] = {

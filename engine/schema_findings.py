@@ -55,7 +55,9 @@ class Finder:
         """Note the problems behind one error; an optional key without a value is as good as left out."""
         path: Path = tuple(error.absolute_path)
         if "propertyNames" in error.absolute_schema_path:
-            self._bad_name((*path, str(error.instance)), str(error.instance))
+            name = str(error.instance)
+            handle = self._reserved_field if error.validator == "not" else self._bad_name
+            handle((*path, name), name)
         elif error.instance is None and path:
             if path[-1] in NEEDED or isinstance(path[-1], int):
                 self._add("missing-key", path, f"{self._label(path)} has no value.")
@@ -99,14 +101,15 @@ class Finder:
             message = f"A node has one kind, but this one has both `{own}` and `{key}`. Make two nodes of it."
             return self._add("node-kind", (*path, key), message)
         known = _keys_of(error.schema, where)
-        certain = SLIPS.get((scope, _plain(key))) or self.names.certain(key, known)
+        misplaced = MISPLACED.get((scope, _plain(key))) or _of_config(key, scope)
+        certain = SLIPS.get((scope, _plain(key))) or (None if misplaced else self.names.certain(key, known))
         if certain in known and certain not in data and (path, certain) not in self._renamed:
             self._renamed.add((path, certain))
             if scope == "a node" and certain in KIND_KEYS:
                 self._renamed.add((path, "prompt"))  # a node that gets a kind lacks no prompt
             message = f"`{key}` is not a key of {where}. Did you mean `{certain}`?"
             return self._add("unknown-key", (*path, key), message, self._renaming((*path, key), certain))
-        advice = MISPLACED.get((scope, _plain(key))) or _other_kind(key, scope)
+        advice = misplaced or _other_kind(key, scope)
         if advice is None:
             near = self.names.near(key, known)
             advice = f"Did you mean `{near}`?" if near else f"Its keys are {', '.join(known)}."
@@ -162,6 +165,12 @@ class Finder:
         message = f"'{name}' can't be a name: use letters a to z, digits and _, not beginning with a digit."
         self._add("bad-value", path, message)
 
+    def _reserved_field(self, path: Path, name: str) -> None:
+        message = (
+            f"A field can't be called {name}: names that begin so are kept by the engine. Choose another."
+        )
+        self._add("bad-value", path, message)
+
     # --- values ---
 
     def _type(self, error: Any, path: Path) -> None:
@@ -210,10 +219,18 @@ class Finder:
             self._add("bad-value", path, f"{self._label(path)} is empty. Write something, or remove the key.")
 
     def _reserved(self, error: Any, path: Path) -> None:
+        if isinstance(error.instance, dict):
+            self._else_and_more(error.instance, path)
+            return
         message = (
             f"A node can't be called {error.instance}; that name has a meaning of its own. Choose another."
         )
         self._add("bad-value", path, message)
+
+    def _else_and_more(self, route: Mapping[str, Any], path: Path) -> None:
+        other = next(key for key in ("to", "condition") if key in route)
+        message = f"A route has `else`, or `condition` and `to`; this one has `else` and `{other}`. "
+        self._add("edge-kind", (*path, other), f"{message}Make two routes of it.")
 
     def _format(self, error: Any, path: Path) -> None:
         suggestion = error.cause.suggestion if isinstance(error.cause, TypeSyntaxError) else None
@@ -266,6 +283,13 @@ def _keys_of(schema: Mapping[str, Any], where: str) -> list[str]:
     return [
         key for key, below in properties.items() if not below.get("deprecated") and "x-alias" not in below
     ]
+
+
+def _of_config(key: str, scope: str) -> str | None:
+    """Advice for a key that stands beside `config` instead of below it."""
+    if scope != "a workflow" or key not in load_schema()["$defs"]["config"]["properties"]:
+        return None
+    return f"It belongs under `config`, as in config: {{{key}: …}}."
 
 
 def _other_kind(key: str, scope: str) -> str | None:

@@ -132,8 +132,6 @@ MISPLACED: Mapping[tuple[str, str], str] = {
     ("a workflow", "fields"): "The fields stand below `state`.",
     ("a workflow", "inputs"): "Inputs are fields of the state that are `required: true`.",
     ("a workflow", "outputs"): "They stand below `flow`, as in flow: {name: …, outputs: [answer]}.",
-    ("a workflow", "llm"): "It stands below `config`.",
-    ("a workflow", "execution"): "It stands below `config`.",
     ("a state field", "items"): "The type of a list's elements stands in its type, as in list[str].",
 }
 """(the part, the key in small letters) to a sentence that says where the key belongs."""

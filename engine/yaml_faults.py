@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from engine.types import TypeSyntaxError, parse_type
+
 _REFERENCE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[[0-9]+\])*"
 _PLACEHOLDER = re.compile(rf"\{{(\{{)?\s*({_REFERENCE})\s*(?(1)\}})\}}", re.ASCII)
 _UNQUOTED = re.compile(
@@ -13,6 +15,14 @@ _UNQUOTED = re.compile(
     re.ASCII,
 )
 _COLON = re.compile(r"^(?P<lead>[ \t]*(?:- +)*[\w-]+:[ \t]+)(?P<value>[^\s\"'|>{\[&*!#].*?:(?: .*)?)\s*$")
+
+
+_BRACKETS = r"\[[^\[\]{}\"'\n\r]*"
+_TYPE_IN_BRACES = re.compile(
+    # A name and brackets, up to four of them nested, with what ends a value within braces behind it.
+    rf":[ \t]+(?P<type>[A-Za-z]+(?:{_BRACKETS}){{1,4}}\]{{1,4}})(?=[ \t]*(?:[,}}]|#|\r|\n|$))"
+)
+UNQUOTED_TYPE = "unquoted-type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,12 @@ def explain(error: Exception, text: str, shift: int) -> YamlFault:
     offset = min(int(mark.index) + shift, len(text))
     context_mark = getattr(error, "context_mark", None)
     opened = min(int(context_mark.index) + shift, len(text)) if context_mark else offset
-    mended = _unquoted_near(text, offset) or _unquoted_near(text, opened) or _indexed_at(text, offset)
+    mended = (
+        type_in_braces(text, offset)
+        or _unquoted_near(text, offset)
+        or _unquoted_near(text, opened)
+        or _indexed_at(text, offset)
+    )
     if mended:
         return mended
     return _plain(problem, context, text, offset, opened)
@@ -107,6 +122,25 @@ def _indexed_at(text: str, offset: int) -> YamlFault | None:
             patch = (begin, end, f'"{{{match.group(2)}}}"')
             return YamlFault("unquoted-placeholder", begin, message, (), patch)
     return None
+
+
+def type_in_braces(text: str, offset: int) -> YamlFault | None:
+    """A type such as list[int] that the parser gave up in: within braces its bracket would begin a list."""
+    start, line = _line_at(text, offset)
+    for match in _TYPE_IN_BRACES.finditer(line):
+        begin, end = start + match.start("type"), start + match.end("type")
+        if begin < offset < end and _is_type(match["type"]):
+            message = f"Put quotes round {match['type']}: within braces YAML takes its bracket for a list."
+            return YamlFault(UNQUOTED_TYPE, begin, message, (), (begin, end, f'"{match["type"]}"'))
+    return None
+
+
+def _is_type(text: str) -> bool:
+    """Whether a text is a type, or a slip of the pen for one."""
+    try:
+        return bool(parse_type(text))
+    except TypeSyntaxError as error:
+        return error.suggestion is not None
 
 
 def _plain(problem: str, context: str, text: str, offset: int, opened: int) -> YamlFault:

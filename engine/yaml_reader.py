@@ -8,16 +8,20 @@ stands.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
-from engine.yaml_faults import YamlFault, explain, placeholder
+from engine.yaml_faults import UNQUOTED_TYPE, YamlFault, explain, placeholder
 from engine.yaml_scalars import CORE_TAGS, plain, tagged
 
 TEMPLATE_KEYS = frozenset(("prompt", "system", "ask", "options", "inputs", "args", "config", "default"))
+
+_IN_TYPES = "[],"
+_TYPES_AT_ONCE = 50
+"""How many types without quotes are told of at once: the text is read anew for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +82,24 @@ class _Open:
 def read_yaml(text: str, limits: Limits) -> tuple[Spot | None, list[YamlFault]]:
     """The root of the one document in the text (None where it can't be read) and the faults found."""
     shift = 1 if text.startswith("\ufeff") else 0
-    reader = _Reader(text, shift, limits)
-    try:
-        for event in _events(text[shift:].translate(reader.disguise)):
-            reader.take(event)
-        reader.finish()
-    except _Stop as stop:
-        reader.faults.append(stop.fault)
-        return None, reader.faults
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
-        fault = explain(error, text, shift)
-        # A placeholder that was read as a set of keys before the text behind it was met.
-        return None, [*(f for f in reader.faults if f.offset != fault.offset), fault]
-    return reader.root, reader.faults
+    types: dict[int, YamlFault] = {}
+    while True:
+        reader = _Reader(text, shift, limits, types)
+        try:
+            for event in _events(reader.disguised()):
+                reader.take(event)
+            reader.finish()
+        except _Stop as stop:
+            reader.faults.append(stop.fault)
+            return None, reader.faults
+        except (yaml.YAMLError, UnicodeEncodeError) as error:
+            fault = explain(error, text, shift)
+            if fault.rule == UNQUOTED_TYPE and fault.offset not in types and len(types) < _TYPES_AT_ONCE:
+                types[fault.offset] = fault  # it is certain what was meant: go on, as if it were in quotes
+                continue
+            # A placeholder that was read as a set of keys before the text behind it was met.
+            return None, [*(f for f in reader.faults if f.offset != fault.offset), fault]
+        return reader.root, reader.faults
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -104,9 +113,9 @@ def _events(text: str) -> Iterator[Any]:
         loader.dispose()
 
 
-def _disguise(text: str) -> dict[int, str]:
-    """Stand-ins for characters that are line breaks to the C parser, but not in YAML 1.2, nor to an editor."""
-    found = [sign for sign in "\x85\u2028\u2029" if sign in text]
+def _disguise(text: str, signs: str) -> dict[int, str]:
+    """Stand-ins, not in the text, for those of the signs that are in it."""
+    found = [sign for sign in signs if sign in text]
     unused = (chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text) if found else iter(())
     return {ord(sign): stand_in for sign, stand_in in zip(found, unused, strict=False)}
 
@@ -114,9 +123,9 @@ def _disguise(text: str) -> dict[int, str]:
 class _Reader:
     """Takes events one by one; `root` is complete after `finish`."""
 
-    def __init__(self, text: str, shift: int, limits: Limits) -> None:
-        self.text, self.shift, self.limits = text, shift, limits
-        self.disguise = _disguise(text)
+    def __init__(self, text: str, shift: int, limits: Limits, types: Mapping[int, YamlFault]) -> None:
+        self.text, self.shift, self.limits, self.types = text, shift, limits, types
+        self.disguise = _disguise(text, "\x85\u2028\u2029" + (_IN_TYPES if types else ""))
         self.undisguise = {ord(new): chr(old) for old, new in self.disguise.items()}
         self.faults: list[YamlFault] = []
         self.root: Spot | None = None
@@ -126,6 +135,23 @@ class _Reader:
         self.size = len(text)
         self.values = 0
         self.documents = 0
+
+    def disguised(self) -> str:
+        """The text for the C parser, every character in its place.
+
+        Stand-ins are put for characters that are line breaks to it, but not in YAML 1.2, nor to an editor; and
+        for the brackets and commas of the types without quotes that it has met.
+        """
+        pieces, position = [], self.shift
+        for start, fault in sorted(self.types.items()):
+            end = fault.patch[1] if fault.patch else start
+            pieces += [self._without_breaks(position, start), self.text[start:end].translate(self.disguise)]
+            position = end
+        return "".join([*pieces, self._without_breaks(position, len(self.text))])
+
+    def _without_breaks(self, start: int, end: int) -> str:
+        kept = {old: new for old, new in self.disguise.items() if chr(old) not in _IN_TYPES}
+        return self.text[start:end].translate(kept) if kept else self.text[start:end]
 
     def take(self, event: Any) -> None:
         """Handle one event. _Stop ends the reading."""
@@ -166,6 +192,8 @@ class _Reader:
             end = start + len(self.text[start:end].rstrip())
         top = self.stack[-1] if self.stack else None
         unquoted = event.style is None or event.style == ""
+        if start in self.types:
+            self.faults.append(replace(self.types[start], path=self._path()))
         if top and isinstance(top.spot.value, dict) and top.key is None:
             top.key = (event.value, start, end, unquoted and not event.tag)
             self._anchor(event, Spot(event.value, start, end, start, start, weight=end - start))

@@ -49,6 +49,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
         },
     },
     returns="An object: status (a number), text, json (null when the body is not JSON), url (the last one).",
+    takes_secrets=True,
 )
 async def http_get(args: Mapping[str, Any], context: ToolContext) -> Any:
     import httpx

@@ -46,7 +46,8 @@ class Tool:
     """A tool. `parameters` is a JSON Schema of type object, `returns` says in words what comes back.
 
     `effect` is what may happen when a call is repeated: `none` only reads, `idempotent` may be repeated
-    with the same key, `once` must never be repeated by itself.
+    with the same key, `once` must never be repeated by itself. `takes_secrets` says that a secret among its
+    arguments does not come back in its result, which is stored and shown.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Tool:
     returns: str
     effect: Effect
     function: Function
+    takes_secrets: bool = False
 
     async def __call__(self, args: Mapping[str, Any], context: ToolContext | None = None) -> Any:
         """Check the arguments and call. Raises ToolError, or ToolRetry where a further attempt may help."""
@@ -140,7 +142,13 @@ _KINDS = {
 
 
 def tool(
-    *, description: str, parameters: Mapping[str, Any], returns: str, effect: Effect = "none", name: str = ""
+    *,
+    description: str,
+    parameters: Mapping[str, Any],
+    returns: str,
+    effect: Effect = "none",
+    name: str = "",
+    takes_secrets: bool = False,
 ) -> Callable[[Function], Tool]:
     """Make a Tool of a function `(args, context)`. `parameters` maps each argument to its schema.
 
@@ -155,6 +163,6 @@ def tool(
             "additionalProperties": False,
         }
         known_as = name or getattr(function, "__name__", "")
-        return Tool(known_as, description, schema, returns, effect, function)
+        return Tool(known_as, description, schema, returns, effect, function, takes_secrets)
 
     return wrap

@@ -43,6 +43,8 @@ it.""",
     "duplicate-key": "A key stands twice in the same place; the first one counts. Remove one of the two.",
     "unquoted-placeholder": """A reference in braces stands without quotes, so that YAML reads a set of keys. Put it
 in quotes.""",
+    "unquoted-type": """A type such as `list[int]` stands without quotes within braces, where YAML takes its
+bracket for a list. Put it in quotes.""",
     "limit-size": "The document is larger than 1 MiB, or holds more than 200,000 values.",
     "limit-depth": "The document is nested more than 20 levels deep.",
     "limit-nodes": "The workflow has more than 1,000 nodes. Split it.",
@@ -56,7 +58,8 @@ list[T] and dict[K, V].""",
     "bad-value": "A value is empty, too large or too small, not one of those allowed, or no proper name.",
     "node-kind": """A node has no kind or two. Its kind is told by exactly one of the keys prompt, tool, code, ask,
 workflow and agent.""",
-    "edge-kind": "An edge has none of `to`, `routes` and `loop`, or more than one.",
+    "edge-kind": """An edge has none of `to`, `routes` and `loop`, or more than one; or a route has `else` beside
+`to` or `condition`.""",
 }
 """Rules of the reader and the schema, all errors: id to what it finds."""
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.expression_operators import OPERATORS, ValueProblem
-from engine.expressions import Expression
+from engine.expressions import Expression, literal
 from engine.templates import Ref
-from engine.types import Type
+from engine.types import Type, convert
 
 MAX_COMBINATIONS = 2000
 _FRESH = "\u2060any other text"
@@ -68,10 +68,10 @@ class _Term:
         if name in ("str", "file"):
             return self._texts()
         if name == "list":
-            return [[], [_FRESH]]
+            return self._lists(self.fact.type)
         if name in ("dict", "object"):
             return [{}, {"any": _FRESH}]
-        return [*self._numbers(False), *self._texts(), True, False, []]
+        return [*self._numbers(False), *self._texts(), True, False, *self._lists(None)]
 
     def _numbers(self, whole: bool) -> list[float]:
         given = sorted({n for n in self.literals if isinstance(n, int | float) and not isinstance(n, bool)})
@@ -81,9 +81,22 @@ class _Term:
         ends = [given[0] - 1, given[-1] + 1] if given else []
         return sorted({0, 1, *given, *between, *ends})
 
+    def _lists(self, kind: Type | None) -> list[list[Any]]:
+        """The lists it is compared with, as far as a value of that kind can be one, and some other list."""
+        given = [value for value in self.literals if isinstance(value, list) and fits(kind, value)]
+        return [[], [_FRESH], *given]
+
     def _texts(self) -> list[str]:
         given = [t for t in self.literals if isinstance(t, str)]
         return ["", _FRESH, *given, *(f"{t}\x01" for t in given)]
+
+
+def fits(kind: Type | None, value: list[Any]) -> bool:
+    """Whether a value of type `kind` can be this list; where the type is not known, it can."""
+    try:
+        return kind is None or bool(convert(value, kind) == value)
+    except ValueError:
+        return False
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:
@@ -140,11 +153,17 @@ class _Tester:
         (left_known, left_value), (right_known, right_value) = literal(left), literal(right)
         if left_known and right_known:
             return lambda values: bool(apply(left_value, right_value))
+        if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) and list in (
+            type(left_value),
+            type(right_value),
+        ):
+            return self._relation(left, op, right)
         if right_known:
-            key = self._term(left, right_value)
+            among = isinstance(op, ast.In | ast.NotIn) and isinstance(right_value, list)
+            key = self._term(left, right_value if among else [right_value])
             return lambda values: bool(apply(values[key], right_value))
         if left_known and not isinstance(op, ast.In | ast.NotIn):
-            key = self._term(right, left_value)
+            key = self._term(right, [left_value])
             return lambda values: bool(apply(left_value, values[key]))
         return self._relation(left, op, right)
 
@@ -166,11 +185,11 @@ class _Tester:
         self.reader.terms.setdefault(key, _Term(fact))
         return key
 
-    def _term(self, node: ast.expr, compared: Any = None) -> str:
+    def _term(self, node: ast.expr, compared: Sequence[Any] = ()) -> str:
         key = self._shape(node)
         if key not in self.reader.terms:
             self.reader.terms[key] = self._new_term(node)
-        self.reader.terms[key].literals += compared if isinstance(compared, list) else [compared]
+        self.reader.terms[key].literals += compared
         return key
 
     def _new_term(self, node: ast.expr) -> _Term:
@@ -186,7 +205,7 @@ class _Tester:
             return self._fact_of_call(node.func.id, node.args)
         if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Add):
             return Fact(Type("float"), nullable=False)
-        return Fact(None, nullable=not isinstance(node, ast.BinOp))
+        return Fact(None, nullable=not isinstance(node, ast.BinOp | ast.List))
 
     def _fact_of_call(self, name: str, args: Sequence[ast.expr]) -> Fact:
         kinds = {
@@ -210,20 +229,6 @@ class _Tester:
             return f"{ref.root}{ref.path}" if ref.root == "state" else f"state{(ref.root, *ref.path)}"
 
         return re.sub(r"Name\(id='\$(\d+)'[^)]*\)\)?", name, ast.dump(node))
-
-
-def literal(node: ast.expr) -> tuple[bool, Any]:
-    """Whether a part is written out, and its value: a text, a number, a list of such."""
-    if isinstance(node, ast.Constant):
-        return True, node.value
-    if isinstance(node, ast.List):
-        items = [literal(item) for item in node.elts]
-        return all(known for known, _ in items), [value for _, value in items]
-    if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
-        known, value = literal(node.operand)
-        number = known and isinstance(value, int | float) and not isinstance(value, bool)
-        return (True, OPERATORS[type(node.op)](value)) if number else (False, None)
-    return False, None
 
 
 def try_all(tests: Sequence[Test], reader: Reader) -> tuple[list[bool], list[bool], bool] | None:

@@ -172,8 +172,12 @@ class Draft:
         size = len(self.nodes)
         ways: list[list[list[Choice]]] = [[] for _ in range(size + 1)]
         exits = set()
+        looping: set[str] = set()
         for edge in self.edges:
             for source in edge.sources:
+                if edge.loop and source.text in looping:
+                    return None  # a second loop, which is reported by itself
+                looping |= {source.text} if edge.loop else set()
                 number = size if source.text == START else self.meant_node(source.text)
                 choices = None if number is None else self._choices(edge, source.text, number)
                 if number is None or choices is None:

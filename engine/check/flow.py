@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from engine.check.draft import Draft
 from engine.check.graph import Graph
 from engine.check.names import listed
-from engine.check.reading import FieldView
-from engine.check.rules import Found, rule
+from engine.check.reading import EdgeView, FieldView, LoopView, NodeView, mapping, names
+from engine.check.references import given_from_start
+from engine.check.rules import Found, Path, rule
 from engine.workflow import START
 
 
@@ -85,10 +86,40 @@ def endless(draft: Draft) -> Iterator[Found]:
 
 @rule("loop-without-end", "error")
 def loop_without_end(draft: Draft) -> Iterator[Found]:
-    """Nothing that runs in a loop writes its `condition_field`, so the loop always runs to `max_iterations`.
+    """Nothing makes the `condition_field` of a loop true: no node in the loop or before it writes it, and it is
+    no input that a person is asked for. So the loop always runs to `max_iterations`.
+
+    Add the field to the `outputs` of the node, so that the node can say when it is done. Where a person is to
+    say it beforehand, name the field in the flow's `inputs`.
+    """
+    for node, field, loop in _loops_unwritten(draft):
+        if not _true_before(draft, node.index, draft.fields[field]):
+            times = "once" if loop.max_iterations == 1 else f"{loop.max_iterations} times"
+            message = f"Nothing in the loop writes '{field}', so '{node.id}' would always run {times}. "
+            yield Found(_place(loop), f"{message}Add '{field}' to the outputs of '{node.id}'.")
+
+
+@rule("loop-not-ending-itself", "warning")
+def loop_not_ending_itself(draft: Draft) -> Iterator[Found]:
+    """Nothing that runs in a loop writes its `condition_field`, but it may be true from before. So the node runs
+    either once or `max_iterations` times.
 
     Add the field to the `outputs` of the node, so that the node can say when it is done.
     """
+    for node, field, loop in _loops_unwritten(draft):
+        if loop.max_iterations > 1 and _true_before(draft, node.index, draft.fields[field]):
+            message = (
+                f"Nothing in the loop writes '{field}', so '{node.id}' runs once or {loop.max_iterations} "
+            )
+            yield Found(_place(loop), f"{message}times. Add '{field}' to the outputs of '{node.id}'.")
+
+
+def _place(loop: LoopView) -> Path:
+    return loop.field.path if loop.field else loop.path
+
+
+def _loops_unwritten(draft: Draft) -> Iterator[tuple[NodeView, str, LoopView]]:
+    """Loops whose field nothing writes that runs in them: the node, the field and the loop."""
     for edge in draft.edges:
         field = draft.meant_field(edge.loop.field.text) if edge.loop and edge.loop.field else None
         if field is None or edge.loop is None or edge.loop.field is None or not draft.writes_known:
@@ -100,10 +131,39 @@ def loop_without_end(draft: Draft) -> Iterator[Found]:
             number = draft.meant_node(source.text) if source.text != START else None
             if number is None or number in writers or _beside(draft, number, writers):
                 continue
-            node = draft.nodes[number]
-            times = "once" if edge.loop.max_iterations == 1 else f"{edge.loop.max_iterations} times"
-            message = f"Nothing in the loop writes '{field}', so '{node.id}' would always run {times}. "
-            yield Found(edge.loop.field.path, f"{message}Add '{field}' to the outputs of '{node.id}'.")
+            yield draft.nodes[number], field, edge.loop
+
+
+def _true_before(draft: Draft, number: int, field: FieldView) -> bool:
+    """Whether a field may be true when a node starts for the first time.
+
+    A field that starts as false and that nothing writes could be set by hand, too, but hardly for a loop: far
+    more often its writer was forgotten.
+    """
+    writers = {n.index for n in draft.writers.get(field.name, ())}
+    inputs = mapping(draft.data.get("flow")).get("inputs")
+    asked_for = inputs is None and not writers and field.data.get("default") is None
+    if asked_for or (given_from_start(draft, field) and field.data.get("default") is not False):
+        return True
+    if field.name in {n.text for n in names(inputs, ())}:
+        return True
+    return draft.graph is None or any(draft.graph.below[w] >> number & 1 for w in writers)
+
+
+@rule("second-loop", "error")
+def second_loop(draft: Draft) -> Iterator[Found]:
+    """A node has two `loop` edges, and it can't be told which of them says when it is done.
+
+    Keep one of them. To lead to several nodes after it, name them in its `exit_to`.
+    """
+    first: dict[str, EdgeView] = {}
+    for edge in draft.edges:
+        for source in edge.sources if edge.loop else ():
+            other = first.setdefault(source.text, edge)
+            if other is not edge:
+                line = draft.document.position(other.path)[0]
+                message = f"'{source.text}' has a loop already, on line {line}. Keep one of the two."
+                yield Found((*edge.path, "loop"), message)
 
 
 def _beside(draft: Draft, number: int, writers: set[int]) -> bool:
@@ -130,4 +190,12 @@ def _wrong_kind(field: FieldView) -> bool:
     return field.type is not None and field.type.name not in ("bool", "any")
 
 
-RULES = (unreachable_node, no_end, endless, loop_without_end, loop_field_type)
+RULES = (
+    unreachable_node,
+    no_end,
+    endless,
+    loop_without_end,
+    loop_not_ending_itself,
+    second_loop,
+    loop_field_type,
+)

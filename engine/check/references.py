@@ -10,7 +10,7 @@ from typing import NamedTuple
 from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_inside, replace_name, replace_step
-from engine.check.reading import FieldView, Name, mapping, names
+from engine.check.reading import FieldView, Name, mapping, names, sequence
 from engine.check.rules import Found, rule
 from engine.check.uses import Use
 from engine.problems import Patch
@@ -240,9 +240,11 @@ def _dead_end(draft: Draft, use: Use, found: Target, inner: Type, n: int) -> Fou
 
 @rule("secret-misplaced", "error")
 def secret_misplaced(draft: Draft) -> Iterator[Found]:
-    """A secret is used where a model, a log or the state would see it.
+    """A secret is used where a model, a log or the state would see it, such as in the `args` of a tool that gives
+    back what it is given.
 
-    `{secret.NAME}` may stand in the `args` of a tool node and in the `config` of a tool, and nowhere else.
+    `{secret.NAME}` may stand in the `args` of a tool node and in the `config` of a tool, where the tool sends
+    it somewhere, as `http_get` does; and nowhere else.
     """
     for use in draft.uses:
         if use.ref.root != "secret" or "secret" in use.local:
@@ -253,6 +255,22 @@ def secret_misplaced(draft: Draft) -> Iterator[Found]:
             yield Found(use.path, f"{message}Use it in the args of a tool, or in a tool's config.")
         elif len(use.ref.path) != 1:
             yield Found(use.path, "A secret is written {secret.NAME}, with one name and nothing after it.")
+        elif (tool := _tool_of(use)) in draft.tools and not draft.tools.get(tool).takes_secrets:
+            message = (
+                f"The tool {tool} gives back what it is given, so the secret could be stored and shown. "
+            )
+            fit = [name for name in draft.tools.names() if draft.tools.get(name).takes_secrets]
+            yield Found(use.path, f"{message}Secrets can be given to: {listed(fit) or 'no tool yet'}.")
+
+
+def _tool_of(use: Use) -> str:
+    """The tool that a reference in `args` or `config` is handed to; empty where it can't be read."""
+    data = use.reader.data if use.reader else {}
+    if use.place == "config":
+        found = mapping(sequence(data.get("tools"))[int(use.path[3])]).get("name")
+    else:
+        found = data.get("tool")
+    return found if isinstance(found, str) else ""
 
 
 def readers(draft: Draft) -> dict[str, list[Use]]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.check.conditions import Fact, Reader, try_all
+from engine.check.conditions import Fact, Reader, fits, try_all
 from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_inside
@@ -111,7 +111,9 @@ def _comparable(kind: Type, op: str, value: Any) -> bool:
         return True
     if kind.name in ("int", "float"):
         return isinstance(value, int | float) and not isinstance(value, bool)
-    wanted = {"str": str, "file": str, "bool": bool, "list": list}.get(kind.name)
+    if kind.name == "list" and isinstance(value, list):
+        return op in _ORDER or fits(kind, value)
+    wanted = {"str": str, "file": str, "bool": bool}.get(kind.name)
     return wanted is not None and isinstance(value, wanted) and not (kind.name == "bool" and op in _ORDER)
 
 
@@ -260,12 +262,20 @@ def _tried(draft: Draft, edge: EdgeView, *, lenient: bool) -> tuple[list[bool], 
         inner = _type_of(draft, ref)
         if field is None:
             return Fact(inner, nullable=lenient)
-        empty = not field.given if lenient else source is not None and can_be_empty(draft, field, source)
+        if lenient:
+            return Fact(inner, field.enum, nullable=not field.given or _may_be_emptied(draft, field))
+        empty = source is not None and can_be_empty(draft, field, source)
         return Fact(inner, field.enum, nullable=empty)
 
     reader = Reader(facts)
     tests = [reader.test(e) for e in expressions if e]
     return try_all(tests, reader)
+
+
+def _may_be_emptied(draft: Draft, field: FieldView) -> bool:
+    """Whether a node may write null to a field: `any` takes it, as json_parse may give it."""
+    takes = field.type is None or field.type.name == "any"
+    return takes and (field.name in draft.writers or not draft.writes_known)
 
 
 def _source(draft: Draft, edge: EdgeView) -> int | None:

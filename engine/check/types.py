@@ -10,7 +10,7 @@ from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_name
 from engine.check.reading import FieldView, NodeView, mapping, read_type, sequence
-from engine.check.rules import Found, rule
+from engine.check.rules import Found, Path, rule
 from engine.problems import Patch
 from engine.types import Type, convert, show
 
@@ -106,6 +106,36 @@ def enum_type(draft: Draft) -> Iterator[Found]:
                     (*field.path, "enum", i),
                     f"A value of the enum does not fit the type {field.type}: {error}.",
                 )
+
+
+@rule("schema-type", "error")
+def schema_type(draft: Draft) -> Iterator[Found]:
+    """A `schema` says what is inside a value, but the `type` beside it is one that has nothing inside.
+
+    Make the type `object`, `list[object]` or a dict; or remove the `schema`.
+    """
+    places: list[tuple[Path, Any]] = [(f.path, f.data) for f in draft.fields.values()]
+    for node in draft.nodes:
+        given = sequence(mapping(node.data.get("output_schema")).get("fields"))
+        places += [((*node.path, "output_schema", "fields", i), data) for i, data in enumerate(given)]
+    for path, data in places:
+        yield from _schema_misfits(path, mapping(data))
+
+
+def _schema_misfits(path: Path, data: Mapping[Any, Any]) -> Iterator[Found]:
+    inner = mapping(data.get("schema"))
+    kind = read_type({"type": data.get("type")})
+    if inner and kind and not _has_inside(kind):
+        wanted = "list[object]" if kind.name == "list" else "object"
+        message = f"A value of type {kind} has nothing that a schema could describe. "
+        yield Found((*path, "schema"), f"{message}Make it type: {wanted}, or remove the schema.")
+    for name, below in inner.items():
+        if isinstance(name, str):
+            yield from _schema_misfits((*path, "schema", name), mapping(below))
+
+
+def _has_inside(kind: Type) -> bool:
+    return kind.name in ("object", "dict") or any(_has_inside(arg) for arg in kind.args)
 
 
 @rule("reduce-type", "error")
@@ -206,4 +236,13 @@ def _not_among(draft: Draft, node: NodeView, fields: Mapping[str, Any]) -> Itera
         )
 
 
-RULES = (required_default, default_type, default_enum, enum_type, reduce_type, output_type, output_not_given)
+RULES = (
+    required_default,
+    default_type,
+    default_enum,
+    enum_type,
+    schema_type,
+    reduce_type,
+    output_type,
+    output_not_given,
+)

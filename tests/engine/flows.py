@@ -39,7 +39,13 @@ class Tools:
         self.registry = ToolRegistry({name: getattr(self, f"_{name}")() for name in _NAMES})
 
     def _echo(self) -> Tool:
-        @tool(description="Give back.", parameters={"value": {}}, returns="The value.", name="echo")
+        @tool(
+            description="Give back.",
+            parameters={"value": {}},
+            returns="The value.",
+            name="echo",
+            takes_secrets=True,
+        )
         async def echo(args: Mapping[str, Any], context: ToolContext) -> Any:
             self.log.append(("echo", args["value"]))
             return args["value"]

@@ -70,6 +70,8 @@ _GOOGLE = "AIza" + "a1B2c3D4e5" * 3 + "a1B2c"
 _JWT = ".".join(("eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0NTY3ODkwIn0", "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"))
 _SECOND = 'prompt: "Second {state.poem}"\n    outputs: [poem]\n'
 
+_CHEER_UP = '  - id: cheer_up\n    prompt: "Make it merrier: {state.poem}"\n    outputs:\n      - poem\n'
+
 PLANTED: tuple[Planted, ...] = (
     # the reading
     _c("yaml-syntax", "  - id: refuse\n    prompt", "  - id: refuse\n   prompt", 'prompt: "Refuse'),
@@ -83,6 +85,13 @@ PLANTED: tuple[Planted, ...] = (
     _c("yaml-key", "  name: answer_complaint", "  name: answer_complaint\n  [a, b]: c", "[a, b]"),
     _c("yaml-tag", "timeout: 20", "timeout: !!python/name:os.system 20", "!!python", "away"),
     _c("duplicate-key", "    timeout: 20", "    timeout: 20\n    tool: json_parse", "tool: json_parse"),
+    _p(
+        "unquoted-type",
+        "theme:\n      type: str\n      required: true\n      description: What the poem is about\n",
+        "theme: {type: list[str], required: true}\n",
+        "list[str]",
+        "away",
+    ),
     _c("unquoted-placeholder", 'url: "{state.address}"', "url: {state.address}", "{state.address}", "back"),
     _c("bad-value", "to: [fetch_terms, look_up]", "to: []", "to: []"),
     _c("schema-version", 'schema_version: "1.0"', 'schema_version: "2.0"', 'schema_version: "2.0"'),
@@ -170,6 +179,24 @@ PLANTED: tuple[Planted, ...] = (
     _p("no-end", "to: END", "to: pick_mood", "edges:"),
     _c("endless", "  - {from: thank, to: END}", "  - {from: thank, to: thank}", "id: thank"),
     _p("loop-without-end", "      - poem\n      - good\n", "      - poem\n", "condition_field: good"),
+    _p(
+        "loop-without-end",
+        "      - poem\n      - good\n  - id: cheer_up",
+        "      - poem\n  - id: cheer_up",
+        "condition_field: good",
+    ),
+    _p(
+        "loop-not-ending-itself",
+        f"      - poem\n      - good\n{_CHEER_UP}",
+        f"      - poem\n{_CHEER_UP}      - good\n",
+        "condition_field: good",
+    ),
+    _p(
+        "second-loop",
+        "  - from: read_aloud\n",
+        "  - {from: write, loop: {condition_field: good, exit_to: read_aloud}}\n  - from: read_aloud\n",
+        "loop: {condition_field: good, exit",
+    ),
     _p("loop-field-type", "condition_field: good", "condition_field: lines", "condition_field: lines"),
     # routes
     _c(
@@ -299,6 +326,12 @@ PLANTED: tuple[Planted, ...] = (
         "score: {type: int, default: 0}",
         "score: {type: int, default: 0, reduce: append}",
         "reduce: append}\n    orders",
+    ),
+    _p(
+        "schema-type",
+        "type: int\n      default: 4\n",
+        "type: int\n      default: 4\n      schema: {n: int}\n",
+        "schema: {n",
     ),
     _c(
         "output-type",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,16 +94,10 @@ def test_any_slip_of_the_pen(text: str, edits: list[tuple[float, int, str]]) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.__name__)
-def test_a_thousand_nodes_take_less_than_a_second(shape) -> None:  # type: ignore[no-untyped-def]
+def test_a_thousand_nodes_are_judged_rightly(shape) -> None:  # type: ignore[no-untyped-def]
+    """How long it takes is measured in benchmarks/checker.py."""
     text, ok = shape()
-    check(POEM, TOOLS)  # what is imported and read once
-    taken = []
-    for _ in range(3):
-        begun = time.process_time()
-        checked = check(text, TOOLS)
-        taken.append(time.process_time() - begun)
-    assert checked.ok == ok
-    assert min(taken) < 1.0, taken
+    assert check(text, TOOLS).ok == ok
 
 
 def test_limits() -> None:
