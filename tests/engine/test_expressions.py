@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -241,10 +240,8 @@ def test_habits_of_other_languages_get_the_condition_put_right(text: str, patch:
     ],
 )
 def test_what_is_not_of_the_language_is_refused(text: str) -> None:
-    began = time.process_time()
     with pytest.raises(ExpressionError) as caught:
         compile_expression(text)
-    assert time.process_time() - began < 1
     assert caught.value.message.rstrip().endswith((".", "`"))
     assert len(str(caught.value)) < 600
     if caught.value.patch_text:

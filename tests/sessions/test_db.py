@@ -83,8 +83,8 @@ async def test_another_process_holds_the_lock(db: Database) -> None:
     other = sqlite3.connect(db.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
-    release.start()
     began = time.monotonic()
+    release.start()
     writing = db.write(insert(1))
     for _ in range(10):
         await asyncio.sleep(0.001)
