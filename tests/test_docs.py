@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from configs.settings import Settings
 from tests.fakes.openai_server import FakeOpenAI
+from tools.registry import ToolRegistry
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -31,6 +33,23 @@ def test_every_setting_is_documented() -> None:
         if name not in ("keys", "secrets"):
             assert f"`PARLANCE_{name.upper()}`" in table
             assert f"PARLANCE_{name.upper()}=" in example
+
+
+def test_the_tools_are_described_as_they_are() -> None:
+    page = (ROOT / "docs" / "tools.md").read_text()
+    sections = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    registry = ToolRegistry()
+    assert list(sections) == registry.names()
+    for name, text in sections.items():
+        tool = registry.get(name)
+        assert text.startswith(f"{tool.description}\n"), name
+        assert f"\nGives: {tool.returns}\n" in text, name
+        rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| (.+) \|$", text, re.MULTILINE)
+        assert rows == [
+            (key, f"`{json.dumps(spec['default'])}`" if "default" in spec else "", spec["description"])
+            for key, spec in tool.parameters["properties"].items()
+        ]
+        assert tool.effect == "none"
 
 
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""http_get: read an address of the public internet.
+"""http_get: read an address of the public internet, or of a private host that the document or the person named.
 
 The address is resolved here and the connection goes to the address that was checked, at every
 redirect anew, so that neither a redirect nor a second answer of the name server leads into this
-machine or its local network.
+machine or its local network. Link-local addresses, where clouds hand out keys, are never read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @tool(
-    description="Read a web address (http or https) and give back what it answers.",
+    description=(
+        "Read a web address (http or https) and give back what it answers. This machine and its local network "
+        "are read only where the workflow itself or its inputs name the host, never where a model or a tool does."
+    ),
     parameters={
         "url": {"type": "string", "minLength": 1, "maxLength": 8000, "description": "The address"},
         "params": {"type": "object", "default": {}, "description": "Query values to add to the address"},
@@ -57,7 +60,7 @@ async def http_get(args: Mapping[str, Any], context: ToolContext) -> Any:
     timeout = min(context.timeout or DEFAULT_TIMEOUT, 120.0)
     try:
         async with asyncio.timeout(timeout), _client(timeout) as client:
-            response, body = await _follow(client, _first_url(args), args, context.allow_private)
+            response, body = await _follow(client, _first_url(args), args, context)
     except TimeoutError:
         raise ToolRetry(f"{_host(args['url'])} did not answer within {timeout:g} seconds.") from None
     except httpx.TransportError as error:
@@ -108,13 +111,14 @@ def _host(url: str) -> str:
 
 
 async def _follow(
-    client: httpx.AsyncClient, url: httpx.URL, args: Mapping[str, Any], allow_private: bool
+    client: httpx.AsyncClient, url: httpx.URL, args: Mapping[str, Any], context: ToolContext
 ) -> tuple[httpx.Response, bytes]:
     """Fetch, going after redirects. The caller's headers go to the first origin only."""
     headers, origin = dict(args.get("headers") or {}), _origin(url)
     for _ in range(MAX_REDIRECTS + 1):
         sent = {**_own_headers(), **(headers if _origin(url) == origin else {}), "Host": url.netloc.decode()}
-        response = await _send(client, url, sent, await _checked_addresses(url, allow_private))
+        allowed = context.allow_private or (context.own_host and url.host == origin[1])
+        response = await _send(client, url, sent, await _checked_addresses(url, allowed))
         try:
             if not (response.is_redirect and "location" in response.headers):
                 response.extensions["final_url"] = url
@@ -164,24 +168,39 @@ async def _checked_addresses(url: httpx.URL, allow_private: bool) -> list[str]:
     except (socket.gaierror, UnicodeError):
         raise ToolRetry(f"The name {url.host} is not known.", "Check the spelling of the address.") from None
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    if any(is_link_local(address) for address in addresses):
+        raise ToolError(
+            f"{url.host} is a link-local address, which http_get never reads.", "Use another one."
+        )
     if not allow_private and not all(is_public(address) for address in addresses):
         raise ToolError(
-            f"{url.host} is on this machine or its local network, which http_get may not read.",
-            "Use an address of the public internet.",
+            f"{url.host} is on this machine or its local network. http_get reads that only where the workflow "
+            "or its inputs name the host.",
+            "Write the host into the node's url, or make it an input.",
         )
     return list(dict.fromkeys(addresses))
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet, also when it wraps another one."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if wrapped is None and ip in ipaddress.ip_network("64:ff9b::/96"):
-            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if wrapped:
-            return is_public(str(wrapped))
+    ip = _meant(address)
     return ip.is_global and not ip.is_multicast
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an IP address holds on its own cable alone (169.254.0.0/16, fe80::/10), also when it is wrapped."""
+    return _meant(address).is_link_local
+
+
+def _meant(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address, or the one that it wraps."""
+    ip = ipaddress.ip_address(address)
+    if not isinstance(ip, ipaddress.IPv6Address):
+        return ip
+    wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+    if not wrapped and ip in ipaddress.ip_network("64:ff9b::/96"):
+        wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return wrapped or ip
 
 
 async def _body(response: httpx.Response) -> bytes:

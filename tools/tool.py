@@ -25,7 +25,8 @@ class ToolContext:
     """What a call may know of its surroundings.
 
     `idempotency_key` is the same for every attempt of one visit to a node. `config` is what the document
-    gives the tool beside its arguments. `allow_private` lets a call reach this machine and the local network.
+    gives the tool beside its arguments. `allow_private` lets a call reach this machine and the local network;
+    `own_host` lets it reach the host of its `url` there, which the document or the person has named.
     `timeout` is in seconds, None for the tool's own. `now` gives seconds since the epoch.
     """
 
@@ -34,6 +35,7 @@ class ToolContext:
     idempotency_key: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     allow_private: bool = False
+    own_host: bool = False
     timeout: float | None = None
     now: Callable[[], float] = time.time
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import NodeError
+from engine.nodes.hosts import names_own_host
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
 from tools.errors import ToolError
@@ -25,6 +26,7 @@ async def run(step: Step) -> Mapping[str, Any]:
         node=node.id,
         idempotency_key=step.key,
         allow_private=step.services.tools.allow_private,
+        own_host=names_own_host(step),
         timeout=node.timeout,
         now=step.services.clock.now,
     )

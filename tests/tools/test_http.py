@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.site import Site, open_site
 from tools import http
 from tools.http import MAX_BYTES, http_get, is_public
 from tools.registry import ToolContext, ToolError, ToolRetry
@@ -19,56 +20,10 @@ from tools.registry import ToolContext, ToolError, ToolRetry
 INSIDE = ToolContext(allow_private=True)
 
 
-class Site:
-    """A small real HTTP server. `pages` maps a path to (status, headers, body); `seen` records (path, headers)."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self.seen: list[tuple[str, dict[str, str]]] = []
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.delay = 0.0
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        try:
-            await self.answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.transport.abort()
-        finally:
-            writer.close()
-            self.tasks.discard(task)
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        path = head[0].split(" ")[1]
-        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
-        self.seen.append((path, headers))
-        await asyncio.sleep(self.delay)
-        status, extra, body = self.pages.get(path.partition("?")[0], (404, {}, b"nothing here"))
-        lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in extra.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-        await writer.drain()
-
-
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    made = Site()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with open_site() as made:
         yield made
-        for task in list(made.tasks):
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -196,7 +151,7 @@ async def test_what_is_no_web_address(url: str) -> None:
     ],
 )
 async def test_this_machine_and_its_network_are_out_of_reach(site: Site, host: str) -> None:
-    with pytest.raises(ToolError, match=r"its local network|is not known"):
+    with pytest.raises(ToolError, match=r"its local network|is not known|link-local"):
         await get(f"http://{host}:{site.port}/", ToolContext())
     assert site.seen == []
 
@@ -238,6 +193,49 @@ async def test_a_redirect_into_this_machine(site: Site, monkeypatch: pytest.Monk
     with pytest.raises(ToolError, match="localhost is on this machine"):
         await get(f"{site.url}/start", ToolContext())
     assert [path for path, _ in site.seen] == ["/start"]
+
+
+OWN = ToolContext(own_host=True)
+
+
+async def test_a_private_host_that_the_person_named(site: Site, names: dict[str, list[str]]) -> None:
+    """It is read, and redirects on it are followed; one to another private host is not."""
+    site.pages["/start"] = (302, {"Location": "/end"}, b"")
+    site.pages["/end"] = (200, {}, b"mine")
+    assert (await get(f"{site.url}/start", OWN))["text"] == "mine"
+    names["nas.example"] = ["127.0.0.1"]
+    assert (await get(f"http://nas.example:{site.port}/end", OWN))["text"] == "mine"
+    for other in ("localhost", "nas.example"):
+        site.pages["/away"] = (302, {"Location": f"http://{other}:{site.port}/end"}, b"")
+        with pytest.raises(ToolError, match=f"{other} is on this machine"):
+            await get(f"{site.url}/away", OWN)
+
+
+@pytest.mark.parametrize("context", [OWN, INSIDE, ToolContext()])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "2852039166",
+        "[fe80::1]",
+        "meta.example",
+    ],
+)
+async def test_link_local_addresses_are_never_read(
+    names: dict[str, list[str]], host: str, context: ToolContext
+) -> None:
+    names["meta.example"] = ["169.254.169.254"]
+    with pytest.raises(ToolError, match="link-local"):
+        await get(f"http://{host}/latest/meta-data/", context)
+
+
+async def test_a_redirect_to_a_link_local_address(site: Site) -> None:
+    site.pages["/start"] = (302, {"Location": "http://169.254.169.254/latest/"}, b"")
+    for context in (OWN, INSIDE):
+        with pytest.raises(ToolError, match="link-local"):
+            await get(f"{site.url}/start", context)
 
 
 def test_public_addresses() -> None:
