@@ -201,10 +201,10 @@ class ChatService:
         return await self.workflows.get(owner, head.workflow) if head.workflow else None
 
     async def check(self, yaml: str) -> Checked:
-        """What the one checker says of a document; off the event loop, a large one takes a while."""
-        from engine.check import check
+        """What the one checker says of a document, and of the models here that it needs."""
+        from engine.prepare import check_here
 
-        return await asyncio.to_thread(check, yaml, self.tools)
+        return await check_here(yaml, self.tools, self.models)
 
     async def save_yaml(self, owner: str, conversation_id: str, yaml: str, summary: str) -> Version:
         """What the editor saves: the next version of the conversation's workflow, or a new one.

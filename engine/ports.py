@@ -127,8 +127,11 @@ class ModelClient(Protocol):
         """Which model a request with `model` would reach. ModelMissing where there is none."""
         ...
 
-    async def machine(self) -> Machine:
-        """What the models of this installation are, for the checker."""
+    async def machine(self, named: Collection[str | None] = (None,)) -> Machine:
+        """What the models of this installation are, for checking a document that names these models.
+
+        None among `named` stands for a node that leaves the choice to the installation.
+        """
         ...
 
     async def load(self, models: Collection[Asked]) -> None:

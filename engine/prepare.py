@@ -1,12 +1,15 @@
-"""From a text to a workflow that may run here and now: what everybody calls who is about to start a run."""
+"""A text checked for the installation that it stands in, or about to run in it: what depends on the models that
+can be reached here is part of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.check import Checked, at_start, check
-from engine.check.machine import Machine, machine_problems
+from engine.check import Checked, at_start, check, on_machine
+from engine.check.machine import asked_for
 from engine.errors import WorkflowInvalid
 
 if TYPE_CHECKING:
@@ -15,23 +18,32 @@ if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
 
-async def prepare(text: str, tools: ToolRegistry, models: ModelClient) -> Workflow:
-    """Check a document for a run. WorkflowInvalid with all its problems when it can't be run.
+async def check_here(text: str, tools: ToolRegistry, models: ModelClient) -> Checked:
+    """What the checker says of a document here. What this machine lacks is a warning."""
+    return await add_machine(await asyncio.to_thread(check, text, tools), tools, models)
 
-    Beside what `check` finds, a model that this machine can't reach is an error now. Who has no llm node
-    is not asked for a model.
-    """
+
+async def add_machine(checked: Checked, tools: ToolRegistry, models: ModelClient) -> Checked:
+    """What was checked, with what depends on the models here; without llm nodes these are not asked."""
+    named = asked_for(checked.document, tools)
+    return on_machine(checked, tools, await models.machine(named)) if named else checked
+
+
+async def check_for_run(text: str, tools: ToolRegistry, models: ModelClient) -> Checked:
+    """As `check_here`, but a model that this machine can't reach is an error now: there is no workflow then."""
     checked = await asyncio.to_thread(check, text, tools)
+    named = asked_for(checked.document, tools)
+    if checked.workflow is None or not named:
+        return checked
+    machine = await models.machine(named)
+    found = at_start(on_machine(checked, tools, machine).problems, machine)
+    broken = any(problem.severity == "error" for problem in found)
+    return replace(checked, problems=found, workflow=None if broken else checked.workflow)
+
+
+async def prepare(text: str, tools: ToolRegistry, models: ModelClient) -> Workflow:
+    """Check a document for a run. WorkflowInvalid with all its problems when it can't be run."""
+    checked = await check_for_run(text, tools, models)
     if checked.workflow is None:
         raise WorkflowInvalid(checked.problems)
-    if any(node.kind == "llm" for node in checked.workflow.nodes.values()):
-        _refuse_unreachable(checked, tools, await models.machine())
     return checked.workflow
-
-
-def _refuse_unreachable(checked: Checked, tools: ToolRegistry, machine: Machine) -> None:
-    found = at_start(machine_problems(checked.document, tools, machine), machine)
-    if any(problem.severity == "error" for problem in found):
-        known = {(p.rule, p.line, p.column) for p in found}
-        others = [p for p in checked.problems if (p.rule, p.line, p.column) not in known]
-        raise WorkflowInvalid(sorted([*others, *found], key=lambda p: (p.line, p.column)))

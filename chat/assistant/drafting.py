@@ -18,13 +18,14 @@ from chat.assistant.prompts import problem_lines, prompt
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Problems, Step, Text
 from chat.turns import CurrentWorkflow
+from engine.prepare import add_machine
 from engine.problems import Problem
 
 if TYPE_CHECKING:
     from engine.check import Checked
 
 MAX_ROUNDS = 3
-MENDED_SILENTLY = frozenset({"unquoted-placeholder"})
+MENDED_SILENTLY = frozenset({"unquoted-placeholder", "unquoted-type"})
 
 
 @dataclass
@@ -89,6 +90,7 @@ class Drafting:
         """Check a document as it stands; save it as a version of `base`, or as a new workflow."""
         started = time.monotonic()
         text, checked = await asyncio.to_thread(mend_and_check, text, self.turn)
+        checked = await add_machine(checked, self.turn.house.tools, self.turn.house.models)
         self._checks += 1
         detail = _detail(checked.errors)
         yield Step(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chat.terminal.files import read_text
@@ -12,31 +14,48 @@ from chat.terminal.house import House
 from engine.errors import InputError
 
 if TYPE_CHECKING:
+    from engine.check import Checked
     from engine.problems import Problem
 
 
 def check(house: House, arguments: argparse.Namespace) -> int:
     """Print the problems of all files. Exit 0 without errors, 1 with any, 2 when a file can't be read."""
-    from engine.check import check as check_text
-
-    found: list[dict[str, Any]] = []
-    unreadable = 0
+    texts: list[tuple[str, str]] = []
     for name in arguments.files:
         try:
-            text = read_text(name)
+            texts.append((name, read_text(name)))
         except InputError as error:
             print(error, file=sys.stderr)
-            unreadable += 1
-            continue
-        problems = check_text(text, house.tools).problems
-        found += [{"file": name, **p.to_dict()} for p in problems]
+    found: list[dict[str, Any]] = []
+    for (name, _), checked in zip(texts, _checked(house, [text for _, text in texts]), strict=True):
+        found += [{"file": name, **p.to_dict()} for p in checked.problems]
         if not arguments.json:
-            print_problems(name, problems)
+            print_problems(name, checked.problems)
     if arguments.json:
         print(json.dumps(found))
-    if unreadable:
+    if len(texts) < len(arguments.files):
         return 2
     return 1 if any(p["severity"] == "error" for p in found) else 0
+
+
+def _checked(house: House, texts: Sequence[str]) -> list[Checked]:
+    """What the checker says of each text. The models are asked only where one has an llm node."""
+    from engine.check import check as check_text
+    from engine.check.machine import asked_for
+
+    found = [check_text(text, house.tools) for text in texts]
+    if any(asked_for(checked.document, house.tools) for checked in found):
+        return asyncio.run(_on_this_machine(house, found))
+    return found
+
+
+async def _on_this_machine(house: House, found: Sequence[Checked]) -> list[Checked]:
+    from engine.prepare import add_machine
+
+    try:
+        return [await add_machine(checked, house.tools, house.models) for checked in found]
+    finally:
+        await house.close()
 
 
 def print_problems(name: str, problems: tuple[Problem, ...], *, to_stderr: bool = False) -> None:

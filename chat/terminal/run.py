@@ -63,19 +63,22 @@ async def _run(house: House, name: str, inputs: Mapping[str, Any], as_json: bool
 
 
 async def _checked(house: House, name: str, text: str, as_json: bool) -> Workflow | None:
-    """The workflow when it may run here and now; otherwise its problems are printed."""
-    from engine.prepare import prepare
+    """The workflow when it may run here and now; its warnings go to stderr. Otherwise its problems are
+    printed.
+    """
+    from engine.prepare import check_for_run
 
-    try:
-        return await prepare(text, house.tools, house.models)
-    except WorkflowInvalid as error:
-        if as_json:
-            problems = [{"file": name, **p.to_dict()} for p in error.problems]
-            print(json.dumps({"status": "failed", "problems": problems}))
-        else:
-            print_problems(name, error.problems, to_stderr=True)
-        print(f"{error} Nothing was run.", file=sys.stderr)
-        return None
+    checked = await check_for_run(text, house.tools, house.models)
+    if checked.workflow is not None:
+        print_problems(name, checked.problems, to_stderr=True)
+        return checked.workflow
+    if as_json:
+        problems = [{"file": name, **p.to_dict()} for p in checked.problems]
+        print(json.dumps({"status": "failed", "problems": problems}))
+    else:
+        print_problems(name, checked.problems, to_stderr=True)
+    print(f"{WorkflowInvalid(checked.problems)} Nothing was run.", file=sys.stderr)
+    return None
 
 
 async def _follow(

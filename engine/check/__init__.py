@@ -6,11 +6,12 @@ and the workflow itself when none of them is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.check.machine import Machine, at_start
+from engine.check.machine import IDS as MACHINE_RULES
+from engine.check.machine import Machine, at_start, machine_problems
 from engine.check.patches import apply, apply_patches, unite
 from engine.document import Document, read_document
 from engine.problems import Problem
@@ -19,7 +20,7 @@ from engine.workflow import Workflow
 if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
-__all__ = ["Checked", "Machine", "apply", "apply_patches", "at_start", "check"]
+__all__ = ["Checked", "Machine", "apply", "apply_patches", "at_start", "check", "on_machine"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,21 @@ def check(text: str, tools: ToolRegistry, *, machine: Machine | None = None) -> 
     from engine.build import build_workflow
 
     document = read_document(text)
-    found = unite(document, _problems(document, tools, machine))
-    problems = tuple(sorted(found, key=lambda p: (p.line, p.column, p.severity, p.rule)))
+    problems = _in_order(document, _problems(document, tools, machine))
     broken = document.data is None or any(p.severity == "error" for p in problems)
     return Checked(problems, None if broken else build_workflow(document, tools), document)
+
+
+def on_machine(checked: Checked, tools: ToolRegistry, machine: Machine) -> Checked:
+    """What `check` would have said with this machine, without checking all the rest again."""
+    others = [p for p in checked.problems if p.rule not in MACHINE_RULES]
+    found = machine_problems(checked.document, tools, machine)
+    return replace(checked, problems=_in_order(checked.document, [*others, *found]))
+
+
+def _in_order(document: Document, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    found = unite(document, problems)
+    return tuple(sorted(found, key=lambda p: (p.line, p.column, p.severity, p.rule)))
 
 
 def _problems(document: Document, tools: ToolRegistry, machine: Machine | None) -> Iterator[Problem]:

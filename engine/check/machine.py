@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class Machine:
     """What this installation can do. None stands for "not known", and nothing is said of it.
 
-    `model` answers where the document names none. `providers` are those whose key is set. `known_models` are
-    names `provider/model`; of a provider that occurs in it, the list is complete. `forced` says that every
-    call goes to `model`, whatever the document names.
+    `model` answers where the document names none; it is None, too, for a document that always names one.
+    `providers` are those whose key is set. `known_models` are names `provider/model`; of a provider that occurs
+    in it, the list is complete. `forced` says that every call goes to `model`, whatever the document names.
     """
 
     model: ModelInfo | None
@@ -124,11 +124,16 @@ def unknown_model(draft: Draft) -> Iterator[Found]:
             yield Found(named.path, f"The model {provider} is not known. {fix}")
             continue
         same = [m for m in known or () if m.partition("/")[0] == provider]
-        if not same or named.local or named.name in same or f"{named.name}:latest" in same:
+        if not same or named.local or _tagged(named.name) in map(_tagged, same):
             continue
         near = draft.names.certain(named.name, same) or draft.names.near(named.name, same)
         hint = f"Did you mean {near}?" if near else f"There is: {listed(sorted(same))}."
         yield Found(named.path, f"The model {named.name} is not on this machine. {hint}")
+
+
+def _tagged(name: str) -> str:
+    """A model's name as Ollama completes it: without a tag it is the latest."""
+    return name if ":" in name else f"{name}:latest"
 
 
 @rule("unlisted-model", "warning")
@@ -191,11 +196,20 @@ def no_model(draft: Draft) -> Iterator[Found]:
 RULES = (unknown_provider, unknown_model, unlisted_model, no_key, no_model)
 
 
+def asked_for(document: Document, tools: ToolRegistry) -> frozenset[str | None]:
+    """The models that llm nodes name, and None where one names none; empty for a document without such nodes."""
+    draft = Draft(document, tools)
+    base = mapping(mapping(draft.data.get("config")).get("llm"))
+    chosen = [_chosen(base, mapping(n.data.get("llm")), n) for n in draft.nodes if n.kind == "llm"]
+    return frozenset(c.name if c else None for c in chosen if c is None or not c.local)
+
+
 def machine_problems(document: Document, tools: ToolRegistry, machine: Machine) -> tuple[Problem, ...]:
     """What these rules alone find in a document that has passed all others."""
     return tuple(problems_of(Draft(document, tools, machine), RULES))
 
 
+IDS = frozenset(r.id for r in RULES)
 _STOPS_A_RUN = frozenset(r.id for r in (unknown_provider, unknown_model, no_key, no_model))
 
 

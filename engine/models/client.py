@@ -61,19 +61,42 @@ class Models(ModelClient):
         """Which model answers a request that names `model`, or none. Raises ModelMissing."""
         return await self._described(await self._chooser.target(model))
 
-    async def machine(self) -> Machine:
-        """What the checker asks of this installation."""
+    async def machine(self, named: Collection[str | None] = (None,)) -> Machine:
+        """What the checker asks of this installation, for a document that names these models (None: no name).
+
+        Ollama is asked only where that matters: when a model of its is named, or nothing else is there.
+        """
         from engine.check.machine import Machine
 
-        keys = self._chooser.keys()
+        choice = self._chooser.choice
+        forced = bool(choice.force_model)
+        reachable = {provider for provider, key in self._chooser.keys().items() if key}
+        if choice.model and choice.api_base:
+            reachable.add(choice.model.partition("/")[0])
+        return Machine(
+            await self._usual() if forced or None in named else None,
+            frozenset(reachable),
+            None if forced else await self._fetched(named),
+            forced=forced,
+        )
+
+    async def _usual(self) -> ModelInfo | None:
+        """The model that answers where none is named, by name only; None where there is none."""
         try:
-            model = await self.info()
+            target = await self._chooser.target()
         except ModelMissing:
-            model = None
-        reachable = {provider for provider, key in keys.items() if key}
-        if self._chooser.choice.model and self._chooser.choice.api_base:
-            reachable.add(self._chooser.choice.model.partition("/")[0])
-        return Machine(model, frozenset(reachable), forced=bool(self._chooser.choice.force_model))
+            return None
+        if target.wire == "embedded" and not embedded.installed():
+            return None
+        return ModelInfo(target.name, target.source, demo=target.wire == "embedded")
+
+    async def _fetched(self, named: Collection[str | None]) -> frozenset[str] | None:
+        """The models that Ollama has, when one of them is named and it answers; else None."""
+        if not any(name and name.startswith("ollama/") for name in named):
+            return None
+        found = {f"ollama/{model}" for model in await self._chooser.ollama.models()}
+        served = self._chooser.choice.model if self._chooser.choice.api_base else None
+        return frozenset(found | ({served} if served else set())) if found else None
 
     async def available(self) -> list[ModelInfo]:
         """What could be picked: the present choice, one per provider with a key, Ollama's, the embedded."""

@@ -75,7 +75,7 @@ async def passed(gate: Path) -> str:
 class NoModel:
     """An installation without a model."""
 
-    async def machine(self) -> Machine:
+    async def machine(self, named: Any = ()) -> Machine:
         return Machine(None)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
