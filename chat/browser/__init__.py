@@ -26,6 +26,9 @@ def mount_page(
     Who asks is taken from the gate in front (`chat.api.login`), which puts `parlance.signed_in` into the scope.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before its import, which asks
+    from chat.browser.gradio_start import import_gradio
+
+    import_gradio()
     from chat.browser.files import STATIC, page_router
     from chat.browser.house import House
     from chat.browser.layout import build

@@ -94,9 +94,7 @@ class Actions:
     # --- the editor and the versions ---
 
     async def _check(self, owner: str, given: Given) -> Answer:
-        from engine.check import check
-
-        return problems_view(await asyncio.to_thread(check, str(given.get("yaml") or ""), self._house.tools))
+        return problems_view(await self._service.check(str(given.get("yaml") or "")))
 
     async def _patch(self, owner: str, given: Given) -> Answer:
         """The text with every certain mend applied."""

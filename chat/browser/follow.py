@@ -79,7 +79,8 @@ class Followed:
         if found is None:
             return None
         versions = await self._service.workflows.versions(self._owner, found.name)
-        return await asyncio.to_thread(workflow_view, found.name, found.yaml, self._service.tools, versions)
+        checked = await self._service.check(found.yaml)
+        return await asyncio.to_thread(workflow_view, found.name, found.yaml, checked, versions)
 
     def run_shown(self) -> dict[str, Any] | None:
         run = self._runs.get(self.shown_run or "")

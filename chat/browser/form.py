@@ -59,7 +59,7 @@ async def _read(house: House, owner: str, conversation_id: str) -> _Form | None:
     if current is None or workflow is None:
         return None
     parts = [part for message in found.messages for part in message.parts]
-    runs = [p for p in parts if p["kind"] == "run_started" and p["workflow"] == current.name]
+    runs = [p for p in parts if p["kind"] == "run_started" and set(p["inputs"]) <= set(workflow.inputs)]
     example = house.gallery.of(current.name)
     return _Form(
         conversation_id,

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 0.1  # seconds between two pushes: at most ten a second
+RATE = 10.0  # pushes a second
+BURST = 6.0  # so many at once after a quiet time, so that first words do not wait
+GATHER = 0.004  # seconds in which what changes together is pushed together
 MODEL_PAUSE = 3.0  # how often a model that is not being loaded is looked at
 LOADING_PAUSE = 0.4
 
@@ -117,15 +119,22 @@ class PageSocket:
         self._wake.set()
 
     async def _push(self) -> None:
-        """What changed, at once when it was quiet, and at most ten times a second."""
+        """What changed, at once when it was quiet, and at most ten times a second in the long run."""
+        now = asyncio.get_running_loop().time
+        left, since = BURST, now()
         while True:
             await self._wake.wait()
+            await asyncio.sleep(GATHER)
+            left, since = min(BURST, left + (now() - since) * RATE), now()
+            if left < 1:
+                await asyncio.sleep((1 - left) / RATE)
+                left, since = 1.0, now()
+            left -= 1
             self._wake.clear()
             topics, self._topics = self._topics, set()
             for topic in ("list", "head", "chat", "workflow", "run"):
                 if topic in topics:
                     await self._push_topic(topic)
-            await asyncio.sleep(PAUSE)
 
     async def _push_topic(self, topic: str) -> None:
         followed = self._followed

@@ -21,8 +21,6 @@ MONO = ("ui-monospace", "SF Mono", "Cascadia Code", "Menlo", "Consolas", "DejaVu
 
 # One variable of the style sheet for each of Gradio's: what is said there holds in both modes.
 SAME = {
-    "body_background_fill": "--pl-ground",
-    "body_text_color": "--pl-text",
     "body_text_color_subdued": "--pl-muted",
     "background_fill_primary": "--pl-surface",
     "background_fill_secondary": "--pl-sunken",
@@ -55,6 +53,14 @@ SAME = {
     "code_background_fill": "--pl-sunken",
 }
 
+# Shown before the style sheet is there, so as values: the same as --pl-ground and --pl-text.
+FIRST_PAINT = {
+    "body_background_fill": "#f5f6f9",
+    "body_background_fill_dark": "#0e1117",
+    "body_text_color": "#1b2130",
+    "body_text_color_dark": "#e7eaf1",
+}
+
 
 def theme() -> Base:
     """The theme; every colour is a variable of our style sheet."""
@@ -64,6 +70,7 @@ def theme() -> Base:
     made.set(
         **colours,
         **{name: value for name, value in dark.items() if hasattr(made, name)},
+        **FIRST_PAINT,
         block_border_width="0px",
         block_shadow="none",
         block_padding="0px",

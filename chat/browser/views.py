@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from engine.check import Checked
     from engine.document import Document
     from sessions.workflows import Version
-    from tools.registry import ToolRegistry
 
 CONTEXT_LINES = 3
 
@@ -32,13 +31,8 @@ def node_lines(document: Document) -> dict[str, int]:
     }
 
 
-def workflow_view(
-    name: str, yaml: str, tools: ToolRegistry, versions: Sequence[Version] = ()
-) -> dict[str, Any]:
+def workflow_view(name: str, yaml: str, checked: Checked, versions: Sequence[Version] = ()) -> dict[str, Any]:
     """The workflow with its picture, its problems and its versions, the newest first."""
-    from engine.check import check
-
-    checked = check(yaml, tools)
     newest = versions[0].version if versions else 0
     return {
         "name": name,

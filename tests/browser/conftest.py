@@ -93,9 +93,9 @@ class Tab:
 OpenTab = Callable[..., Tab]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Closed before other tests run: Playwright keeps an event loop running in this thread, as they do."""
+    """Closed before other modules run: Playwright keeps an event loop running in this thread, as they do."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium

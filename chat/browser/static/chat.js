@@ -4,6 +4,7 @@
   const P = window.parlance;
   const log = () => P.$("#pl-messages [role=log]");
   let pinned = true;
+  let below = null; // how much was below the top of the view when earlier messages were asked for
   let draft = "";
 
   // --- from the server into the chat ---
@@ -63,7 +64,7 @@
     retry: (id) => P.retry(id),
     settings: () => P.parts.settings.open(),
     mend: (id, part) => P.mend(id, Number(part)),
-    earlier: () => P.tell("earlier"),
+    earlier: () => ((below = log().scrollHeight - log().scrollTop), P.tell("earlier")),
   };
   P.act = (value) => {
     const [name, ...rest] = value.split(":");
@@ -139,7 +140,10 @@
       if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name), (button.title = name);
     });
     const view = log();
-    if (view && pinned) view.scrollTop = view.scrollHeight;
+    if (view && below !== null && view.scrollHeight > below + 1) {
+      view.scrollTop = view.scrollHeight - below;
+      below = null;
+    } else if (view && pinned) view.scrollTop = view.scrollHeight;
   };
 
   P.watchChat = (root) => {

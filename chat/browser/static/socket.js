@@ -36,13 +36,21 @@
       const data = JSON.parse(event.data);
       on[data.type]?.(data);
     };
-    socket.onclose = (event) => {
-      if (event.code === 4401) return location.reload();
+    socket.onclose = () => {
+      signedOut();
       lost ||= setTimeout(() => (document.body.dataset.plLost = ""), 1200);
       setTimeout(() => ((lost = null), P.connect()), pause);
       pause = Math.min(pause * 1.6, 5000);
     };
   };
+
+  // Whoever is not signed in any more is sent to the form, which is where a reload leads.
+  const signedOut = async () => {
+    const answer = await fetch("/page/page.css?signed-in", { redirect: "manual", cache: "no-store" }).catch(() => null);
+    if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) location.reload();
+  };
+
+  P.disconnect = () => socket?.close();
 
   // --- which conversation is open ---
 
