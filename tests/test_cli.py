@@ -302,3 +302,18 @@ def test_lists_show_whole_run_ids(shell: Shell, model: FakeOpenAI) -> None:
     run_id = shell.json("run", "greet.yaml", "-i", "name=Ada")["run_id"]
     assert run_id in shell("runs").stdout
     assert "Good day, Ada!" in shell("show", run_id).stdout
+
+
+def test_check_and_run_say_what_this_machine_lacks(shell: Shell, model: FakeOpenAI) -> None:
+    named = GREET.replace("prompt:", "llm: {model: anthropic/claude-sonnet-5}\n    prompt:")
+    (shell.folder / "named.yaml").write_text(named)
+    loose = GREET.replace("times:", "spare: {type: int, default: 1}\n    times:", 1)
+    (shell.folder / "loose.yaml").write_text(loose)
+    (found,) = shell.json("check", "named.yaml")
+    assert (found["rule"], found["severity"], found["line"]) == ("no-key", "warning", 10)
+    view = shell.json("run", "named.yaml", "-i", "name=Ada", code=1)
+    assert [(p["rule"], p["severity"]) for p in view["problems"]] == [("no-key", "error")]
+    for words in ((), ("--json",)):
+        done = shell("run", "loose.yaml", "-i", "name=Ada", *words)
+        assert "loose.yaml:6:5 warning unused-field" in done.stderr
+        assert "warning" not in done.stdout

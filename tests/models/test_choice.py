@@ -251,3 +251,16 @@ def test_prices() -> None:
     assert pricing.cost(None, pricing.Usage(1, 1)) is None
     assert pricing.entry("openai", "no-such-model") is None
     assert pricing.entry("groq", "gpt-4o") is None, "a name without provider counts for its own provider only"
+
+
+async def test_ollama_is_asked_for_its_models_only_where_one_is_named(make: Make) -> None:
+    with FakeOpenAI("hi") as fake:
+        fake.ollama_models = ("qwen3:latest", "llama3.2:1b")
+        keyed = make(ollama=fake.url, keys={"openai": "k"})
+        assert (await keyed.machine({None, "openai/gpt-5.4-mini"})).known_models is None
+        machine = await keyed.machine({"ollama/qwen3"})
+        assert machine.known_models == {"ollama/qwen3", "ollama/llama3.2:1b"}
+        alone = await make(ollama=fake.url).machine()
+        assert alone.model is not None
+        assert alone.model.name == "ollama/qwen3"
+    assert (await make().machine({"ollama/qwen3"})).known_models is None
