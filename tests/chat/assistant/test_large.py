@@ -216,6 +216,18 @@ async def test_what_is_certain_is_mended_without_a_round(talk: Talk, way: str) -
     assert len(talk.fake.requests) == 1
 
 
+async def test_types_within_braces_get_their_quotes_without_a_round(talk: Talk, way: str) -> None:
+    field = "greeting: {type: str, description: The greeting}"
+    more = "\n    tags: {type: list[str], default: []}\n    count: {type: dict[str, int], default: {}}"
+    sloppy = GOOD.replace(field, field + more)
+    await talk.answer(write(way, sloppy))
+    events = await talk.say("Greet")
+    assert only(events, Step).status == "ok"
+    mended = sloppy.replace("list[str]", '"list[str]"').replace("dict[str, int]", '"dict[str, int]"')
+    assert await talk.yaml("greet") == mended
+    assert len(talk.fake.requests) == 1
+
+
 async def test_a_draft_is_run_in_the_same_turn_when_that_was_asked(talk: Talk, way: str) -> None:
     await talk.answer(write(way, GOOD, then="go on"), run(way, {"name": "Ada"}), "Hello Ada!")
     events = await talk.say("Greet a person by name, and try it with Ada")
