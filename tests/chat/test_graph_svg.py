@@ -79,7 +79,6 @@ def test_routes_carry_their_conditions_and_loops_say_when_they_end() -> None:
 
 def test_a_checked_workflow_and_its_data_make_the_same_picture() -> None:
     from engine.build import build_workflow
-
     from engine.document import read_document
     from tools.registry import ToolRegistry
 
