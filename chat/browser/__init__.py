@@ -29,13 +29,13 @@ def mount_page(
     from chat.browser.gradio_start import import_gradio
 
     import_gradio()
-    from chat.browser.files import STATIC, page_router
+    from chat.browser.files import STATIC, address, page_router
     from chat.browser.house import House
     from chat.browser.layout import build
     from chat.browser.theme import theme
     from chat.gallery import Gallery as Examples
 
-    house = House(service, models, tools, gallery or Examples(), owner_of)
+    house = House(service, models, tools, gallery or Examples(), owner_of, address("js"))
     app.include_router(page_router(house))
     from gradio.routes import mount_gradio_app
 

@@ -64,13 +64,14 @@ class Followed:
         return shown
 
     def head(self) -> dict[str, Any]:
-        """Title, and whether something is under way or earlier messages are left."""
+        """Title, and whether something is under way, earlier messages are left, the last answers one."""
         found = self._conversation
         messages = found.messages if found else ()
         return {
             "title": found.title if found else "",
             "live": any(m.status == "live" and m.reply_to for m in messages),
             "earlier": bool(found and found.earlier),
+            "again": bool(messages and messages[-1].reply_to),
         }
 
     async def workflow(self) -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ def _fitting(workflow: Workflow, example: Mapping[str, Any]) -> Mapping[str, Any
 
 def _build(house: House, form: _Form) -> None:
     with gr.Column(elem_id="pl-form"):
-        parts = [_component(field, form.last.get(field.name, MISSING)) for field in form.fields]
+        parts = [_component(form, field) for field in form.fields]
         if not parts:
             gr.Markdown("This workflow asks for nothing. Just run it.", elem_classes="pl-form-note")
         trouble = gr.Markdown(visible=False, elem_id="pl-form-trouble")
@@ -113,13 +113,15 @@ def _build(house: House, form: _Form) -> None:
     )
 
 
-def _component(field: Field, last: Any) -> Any:
-    """The Gradio field for one input."""
+def _component(form: _Form, field: Field) -> Any:
+    """The Gradio field for one input; what is typed into it outlives a new version of the workflow."""
+    last = form.last.get(field.name, MISSING)
     start = last if last is not MISSING else None if field.default is MISSING else field.default
     value = _shown(field, start)
     label = field.name.replace("_", " ") + ("" if field.required else " (optional)")
     about: dict[str, Any] = {"label": label, "info": field.description or None, "value": value}
     about |= {"elem_id": f"pl-input-{field.name}", "interactive": True}
+    about |= {"key": f"{form.conversation}-{field.name}-{field.type}"}
     name = field.type.name
     if field.enum:
         choices = [*field.enum] if field.required else ["", *field.enum]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,18 @@ NO_MODEL: dict[str, Any] = {
 
 @dataclass(slots=True)
 class House:
-    """`owner_of` says who is asking, from the request; None where he has not signed in."""
+    """`owner_of` says who is asking, from the request; None where he has not signed in.
+
+    `script` is the address of the page's script, which changes with it; `server` is this process.
+    """
 
     service: ChatService
     models: Models
     tools: ToolRegistry
     gallery: Gallery
     owner_of: Callable[[HTTPConnection], str | None]
+    script: str = ""
+    server: str = field(default_factory=lambda: uuid.uuid4().hex)
     _poked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def model_state(self) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The one WebSocket of an open page: the server pushes what to show, the page says what it looks at.
 
-To the page: list {items, query}; head {conversation, title, live, earlier}; chat {conversation, first,
-entries} (from entry number `first` on); workflow; run; diff; draft; model; gone; error {message, fix}. From the
-page: open {conversation}, earlier, search {query}, run {run_id}, diff {version}, draft {message, part}. Nothing
-that changes anything comes this way: what people do goes to `chat.browser.actions`.
+To the page: hello {script, server}; list {items, query}; head {conversation, title, live, earlier, again};
+chat {conversation, first, entries}, from entry number `first` on; workflow; run; diff; draft; model; gone; error
+{message, fix}. From the page: open {conversation}, earlier, search {query}, run {run_id}, diff {version}, draft
+{message, part}. Nothing that changes anything comes this way: what people do goes to `chat.browser.actions`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class PageSocket:
         self._sent: list[Entry] = []
 
     async def serve(self) -> None:
+        await self._send("hello", script=self._house.script, server=self._house.server)
         tasks = [
             asyncio.create_task(work())
             for work in (self._read, self._push, self._watch_list, self._watch_model)

@@ -105,6 +105,7 @@ def _write(yaml: str, summary: str) -> Reply:
 
 TALK: dict[str, Reply] = {
     "Triage": _write(example("triage_ticket"), "Sorts tickets and drafts the answer"),
+    "never right": _write(example("triage_ticket").replace("to: thank}", "to: thnak}"), "Never right"),
     "calmer": Reply(
         tool_calls=(
             (

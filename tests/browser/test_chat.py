@@ -189,6 +189,13 @@ def test_only_the_last_messages_are_shown_until_more_are_asked_for(tab: Tab) -> 
     expect(tab.page.get_by_role("button", name="Load earlier messages")).to_be_hidden()
 
 
+def test_two_messages_at_once_go_into_one_new_conversation(tab: Tab) -> None:
+    tab.page.evaluate("parlance.send('One at once'); parlance.send('Two at once')")
+    expect(tab.asked).to_have_text(["One at once", "Two at once"])
+    expect(tab.answers.last).to_contain_text("You said: Two at once")
+    expect(tab.page.locator(".pl-row", has_text="Two at once")).to_have_count(0)
+
+
 def test_what_is_typed_is_kept_when_sending_fails(tab: Tab) -> None:
     tab.page.route(re.compile("component_server"), lambda route: route.abort())
     tab.say("Do not lose me")

@@ -144,7 +144,7 @@ async def test_the_socket_tells_a_stranger_nothing(house: TestHouse) -> None:
 
     await eventually(gone)
     assert wire.got("list")[0]["items"] == []
-    assert {data["type"] for data in wire.sent} == {"gone", "list", "model"}
+    assert {data["type"] for data in wire.sent} == {"hello", "gone", "list", "model"}
     serving.cancel()
 
 

@@ -102,6 +102,19 @@ def test_a_version_from_the_chat_does_not_overwrite_what_one_is_typing(tab: Tab)
     expect(tab.work.locator("#pl-yaml-island")).not_to_contain_text("not saved")
 
 
+def test_a_draft_that_never_got_right_is_mended_by_hand(tab: Tab) -> None:
+    tab.ask("never right")
+    card = tab.page.locator(".pl-card.pl-problems")
+    expect(card).to_contain_text("Draft not saved")
+    expect(card).to_contain_text("thnak")
+    expect(tab.page.locator(".pl-card.pl-draft")).to_have_count(0)
+    card.get_by_role("button", name="Open in editor").click()
+    expect(tab.work.locator(".pl-verdict")).to_contain_text("1 error")
+    tab.work.get_by_role("button", name="Apply fix").click()
+    tab.work.get_by_role("button", name="Save").click()
+    expect(tab.work.locator("#pl-yaml-island")).to_contain_text("version 1")
+
+
 def test_a_workflow_can_be_written_by_hand_alone(tab: Tab) -> None:
     tab.tab("YAML")
     tab.type_yaml(example("triage_ticket"))

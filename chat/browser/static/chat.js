@@ -29,14 +29,21 @@
     return "";
   };
 
+  // The first message makes the conversation; what is sent meanwhile waits, so that it goes there too.
+  let making = null;
   P.post = async (text, external_id) => {
+    if (making) await making;
     const before = P.conversation;
-    const answer = await P.call("send", { conversation: before, text, external_id });
-    if (answer.error) {
-      draft = text; // nothing typed is lost
-      P.push("composer");
-      setTimeout(() => (draft = ""), 50);
-    } else if (!before && P.conversation === null) P.open(answer.conversation);
+    const sending = (async () => {
+      const answer = await P.call("send", { conversation: before, text, external_id });
+      if (answer.error) {
+        draft = text; // nothing typed is lost
+        P.push("composer");
+        setTimeout(() => (draft = ""), 50);
+      } else if (!before && P.conversation === null) P.open(answer.conversation);
+    })();
+    if (!before) making = sending.finally(() => (making = null));
+    await sending;
   };
 
   P.stop = () => P.conversation && P.call("stop", { conversation: P.conversation });

@@ -88,10 +88,10 @@
     if (head) {
       const left = el("span", { class: "pl-work-name" },
         el("strong", {}, P.workflow?.name || "New workflow"),
-        P.workflow && el("span", { class: "pl-tag" }, `version ${P.workflow.version}`),
+        P.workflow && !dirty() && el("span", { class: "pl-tag" }, `version ${P.workflow.version}`),
         dirty() && el("span", { class: "pl-tag waiting" }, "not saved"));
       const right = el("span", { class: "pl-work-acts" },
-        checked?.patches > 0 && button(checked.patches === 1 ? "Apply the fix" : `Apply ${checked.patches} fixes`, { onclick: patch }, "wand"),
+        checked?.patches > 0 && button(checked.patches === 1 ? "Apply fix" : `Apply ${checked.patches} fixes`, { onclick: patch }, "wand"),
         dirty() && P.workflow && button("Discard", { onclick: () => (put(saved), (basis = `${P.workflow.name}@${P.workflow.version}`), show(), check()) }),
         button("Save", { class: "main", onclick: save, disabled: !dirty() || !checked?.ok }));
       head.replaceChildren(left, right,

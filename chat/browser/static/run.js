@@ -13,7 +13,7 @@
   P.formKey = () => asked;
   P.askForm = () => {
     if (!root) return;
-    const key = P.workflow ? JSON.stringify({ conversation: P.conversation, version: `${P.workflow.name}@${P.workflow.version}` }) : "{}";
+    const key = P.workflow ? JSON.stringify({ conversation: P.conversation, version: `${P.workflow.name}@${P.workflow.version}`, server: P.server }) : "{}";
     if (key !== asked) {
       asked = key;
       P.push("form");

@@ -39,7 +39,7 @@
     return el("section", { class: "pl-now", "data-now": "" },
       el("div", { class: "pl-now-name" }, el("span", { class: `pl-dot ${model.error || model.loading === "failed" ? "failed" : loading ? "running" : "ok"}` }),
         el("strong", {}, model.name || "No model"), model.demo && el("span", { class: "pl-tag waiting" }, "Demo model")),
-      el("p", { class: "pl-faint" }, model.error ? `${model.error} ${model.fix || ""}` : `Answers now: ${model.source || ""}.`),
+      el("p", { class: "pl-faint" }, model.error ? `${model.error} ${model.fix || ""}` : `Why this one: ${model.source || "unknown"}.`),
       model.demo && el("p", {}, "Small, and on this machine: good for a first look. For better drafts paste a key below, or start Ollama (ollama serve)."),
       !model.demo && model.note && el("p", { class: "failed" }, model.note),
       loading && el("progress", model.fraction ? { value: model.fraction, max: 1, "aria-label": "Loading the model" } : { "aria-label": "Loading the model" }),

@@ -11,6 +11,8 @@
   let latest = { items: [], query: "" };
   let renaming = null;
 
+  setInterval(() => P.parts.side.list(latest), 60_000); // "5 min" becomes "6 min"
+
   const search = P.later(150, (query) => P.tell("search", { query }));
 
   P.parts.side = {
@@ -107,6 +109,7 @@
       document.title = data.title ? `${data.title} · Parlance` : "Parlance";
       document.body.toggleAttribute("data-pl-live", !!data.live);
       document.body.toggleAttribute("data-pl-earlier", !!data.earlier);
+      document.body.toggleAttribute("data-pl-again", !!data.again);
       if (!!was !== !!data.live) P.push("composer");
     },
   };

@@ -7,6 +7,7 @@
   let lost = null;
 
   const on = {
+    hello: (data) => greet(data),
     list: (data) => P.parts.side.list(data),
     head: (data) => mine(data) && P.parts.head.show(data),
     chat: (data) => mine(data) && P.takeChat(data),
@@ -19,6 +20,16 @@
     error: (data) => P.toast(data.message, data.fix),
   };
   const mine = (data) => data.conversation === P.conversation;
+
+  // A new process knows nothing of the form it did not make; a new version of the program wants a new page.
+  let script = null;
+  const greet = (data) => {
+    if (script && script !== data.script) return location.reload();
+    script = data.script;
+    const other = P.server && P.server !== data.server;
+    P.server = data.server;
+    if (other) P.askForm();
+  };
 
   P.tell = (op, data = {}) => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ op, ...data }));
