@@ -25,7 +25,7 @@ bench: .venv/.dev
 	@$(PY) -m benchmarks
 
 soak: .venv/.dev
-	@PARLANCE_SOAK=1 $(PY) -m pytest
+	@PARLANCE_SOAK=1 $(PY) -m pytest -o timeout=3600
 
 # What runs, without the tools of those who change it; --inexact leaves those where they are.
 .venv/.ok: pyproject.toml uv.lock $(filter .uv/bin/uv,$(UV))

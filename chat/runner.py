@@ -149,6 +149,8 @@ class Turns:
             await answer.speak(await self._engine.enter())
             self._nudge(answer, "turn_started")
             answer.work = asyncio.create_task(self._speak(answer))
+            if answer.stopping or self._closing:  # said while there was no work to cancel yet
+                answer.work.cancel()
             await asyncio.wait({answer.work})
             status = self._cut_status(answer) if answer.work.cancelled() else answer.work.result()
             await self._adopt_runs(answer)

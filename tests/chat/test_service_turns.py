@@ -170,6 +170,18 @@ async def test_stop_ends_the_turn_and_those_behind_it(house: TestHouse, talk: st
     await house.service.stop(ANN, talk)
 
 
+async def test_stop_reaches_a_turn_that_is_just_beginning(
+    house: TestHouse, talk: str, tmp_path: Path
+) -> None:
+    """Between two steps of the turn's start there is nothing to cancel yet; it must end all the same."""
+    for steps in range(60):
+        message_id = await house.service.post(ANN, talk, f"hold {tmp_path / 'never'}")
+        for _ in range(steps):
+            await asyncio.sleep(0.0002)
+        await asyncio.wait_for(house.service.stop(ANN, talk), 10)
+        assert (await house.service.message(ANN, talk, message_id)).status == "stopped"
+
+
 async def test_stop_cancels_the_runs_of_the_turn(house: TestHouse, talk: str, tmp_path: Path) -> None:
     message_id = await house.service.post(ANN, talk, f"run {tmp_path / 'never'}")
     run_id = await _started(house, talk, message_id)
