@@ -249,7 +249,7 @@ def bare_call(client: Any, fake: FakeOpenAI) -> tuple[float, float]:
     sent = token.when()
     fake.release()
     stream.close()
-    return (seen - began) * 1000, (seen - sent) * 1000
+    return (seen - began) * 1000, max(0.0, seen - sent) * 1000
 
 
 def tokens(browser: Browser, fake: FakeOpenAI) -> list[dict[str, Any]]:
