@@ -148,13 +148,17 @@ class Turns:
         if not answer.stopping:
             await answer.speak(await self._engine.enter())
             self._nudge(answer, "turn_started")
-            answer.work = asyncio.create_task(self._speak(answer))
-            if answer.stopping or self._closing:  # said while there was no work to cancel yet
-                answer.work.cancel()
-            await asyncio.wait({answer.work})
-            status = self._cut_status(answer) if answer.work.cancelled() else answer.work.result()
+            work = self._begin(answer)
+            await asyncio.wait({work})
+            status = self._cut_status(answer) if work.cancelled() else work.result()
             await self._adopt_runs(answer)
         await self._wait_and_end(answer, status)
+
+    def _begin(self, answer: Answer) -> asyncio.Task[MessageStatus]:
+        work = answer.work = asyncio.create_task(self._speak(answer))
+        if answer.stopping or self._closing:  # said while there was no work to cancel yet
+            work.cancel()
+        return work
 
     async def _wait_and_end(self, answer: Answer, status: MessageStatus) -> None:
         """Wait for the answer's runs, unless it failed or somebody writes on; then it has ended."""
