@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOG_TELLS = "The program's log has the details."
 RATE = 10.0  # pushes a second
 BURST = 6.0  # so many at once after a quiet time, so that first words do not wait
 GATHER = 0.004  # seconds in which what changes together is pushed together
@@ -135,28 +136,38 @@ class PageSocket:
             topics, self._topics = self._topics, set()
             for topic in ("list", "head", "chat", "workflow", "run"):
                 if topic in topics:
-                    await self._push_topic(topic)
+                    await self._try_push(topic)
+
+    async def _try_push(self, topic: str) -> None:
+        """One part that can't be made must not take the others with it."""
+        try:
+            await self._push_topic(topic)
+        except NotFound:  # deleted in this moment; the nudge says so
+            return
+        except ParlanceError as error:
+            await self._send("error", message=error.message, fix=error.fix)
+        except Exception as error:
+            if _is_gone(error):
+                raise
+            logger.exception("The page's %s could not be made", topic)
+            await self._send("error", message="A part of the page could not be shown.", fix=LOG_TELLS)
 
     async def _push_topic(self, topic: str) -> None:
         followed = self._followed
-        try:
-            if topic == "list":
-                found = await self._service.list(self._owner, self._query)
-                await self._send("list", query=self._query, items=[c.to_dict() for c in found])
-            elif followed is None:
-                return
-            elif topic == "head":
-                await self._send("head", conversation=followed.conversation_id, **followed.head())
-            elif topic == "chat":
-                await self._push_chat(followed)
-            elif topic == "workflow":
-                await self._send(
-                    "workflow", conversation=followed.conversation_id, workflow=await followed.workflow()
-                )
-            elif topic == "run":
-                await self._send("run", conversation=followed.conversation_id, run=followed.run_shown())
-        except NotFound:  # deleted in this moment; the nudge says so
+        if topic == "list":
+            found = await self._service.list(self._owner, self._query)
+            await self._send("list", query=self._query, items=[c.to_dict() for c in found])
+        elif followed is None:
             return
+        elif topic == "head":
+            await self._send("head", conversation=followed.conversation_id, **followed.head())
+        elif topic == "chat":
+            await self._push_chat(followed)
+        elif topic == "workflow":
+            workflow = await followed.workflow()
+            await self._send("workflow", conversation=followed.conversation_id, workflow=workflow)
+        elif topic == "run":
+            await self._send("run", conversation=followed.conversation_id, run=followed.run_shown())
 
     async def _push_chat(self, followed: Followed) -> None:
         """Only from the first entry that differs from what the page has."""

@@ -153,7 +153,7 @@
     if (!foot || !model) return;
     const settings = (text) => el("button", { type: "button", class: "pl-link", onclick: () => P.parts.settings.open() }, text);
     if (model.error) foot.replaceChildren(el("span", { class: "failed" }, `${model.error} `), settings("Set up a model"));
-    else if (model.demo) foot.replaceChildren(el("span", {}, "A demo model answers: small, and on this machine. For better drafts paste a key or start Ollama. "), settings("Use a better one"));
+    else if (model.demo) foot.replaceChildren(el("span", {}, `${shortName(model.name)} answers, a demo model that runs here. For better drafts paste a key or start Ollama. `), settings("Use a better one"));
     else foot.replaceChildren(el("span", {}, `${model.name} answers`), el("span", { class: "pl-faint" }, model.source ? ` · ${model.source}` : ""));
   };
 })();
