@@ -91,7 +91,7 @@ def address_of(host: str, port: int) -> str:
 @contextlib.contextmanager
 def serve_lock(home: Path) -> Iterator[IO[str]]:
     """Hold the data folder for this process. Conflict, with the holder's address, when another one has it."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / LOCK_FILE).open("a+", encoding="utf-8") as file:
         if not _lock(file):
             raise Conflict(

@@ -125,7 +125,7 @@ def open_db(path: Path | str, *, synchronous: str = "FULL") -> Database:
         raise StoreError(f"synchronous can't be {synchronous}.", "Use FULL or NORMAL.")
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _prepare(path)
         return Database(path, "FULL" if synchronous == "FULL" else "NORMAL")
     except (OSError, sqlite3.Error) as error:

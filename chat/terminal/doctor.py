@@ -64,7 +64,7 @@ def _store(house: House) -> Iterator[dict[str, Any]]:
 
     folder = house.database_path.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         open_db(house.database_path).close()
     except (OSError, sqlite3.Error, ParlanceError) as error:
         yield _finding(

@@ -199,3 +199,8 @@ def test_several_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not errors
+
+
+def test_the_folder_it_makes_is_the_persons_alone(tmp_path: Path) -> None:
+    open_db(tmp_path / "home" / "parlance.db").close()
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
