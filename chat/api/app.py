@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,12 @@ def build_app(
     home: Path,
     password: str | None = None,
     page: Callable[[FastAPI], object] | None = None,
-    background: Callable[[], Coroutine[Any, Any, None]] | None = None,
     close: Callable[[], Awaitable[None]] | None = None,
 ) -> ASGIApp:
     """The whole application. It recovers what was cut when it starts, and closes service and engine at
     the end.
 
-    `page` mounts the page, last. `background` runs once the server is up, and is cancelled at the end;
-    `close` is awaited after everything else.
+    `page` mounts the page, last. `close` is awaited after everything else.
     """
     app = FastAPI(
         title="Parlance",
@@ -53,7 +51,7 @@ def build_app(
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(service, background, close),
+        lifespan=_lifespan(service, close),
     )
     errors.install(app)
     _add_docs(app)
@@ -68,20 +66,16 @@ def build_app(
 
 def _lifespan(
     service: ChatService,
-    background: Callable[[], Coroutine[Any, Any, None]] | None,
     close: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.engine.recover()
         await service.recover()
-        beside = {
-            asyncio.create_task(work()) for work in (lambda: _keep_recovering(service), background) if work
-        }
+        recovering = asyncio.create_task(_keep_recovering(service))
         yield
-        for task in beside:
-            task.cancel()
-        await asyncio.wait(beside)
+        recovering.cancel()
+        await asyncio.wait({recovering})
         await service.close()
         await service.engine.close()
         if close:
