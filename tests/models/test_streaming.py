@@ -38,7 +38,7 @@ async def test_pieces_arrive_while_the_server_still_writes(make: Make) -> None:
         stream = make(fake).stream(request())
         first = await anext(stream)
         assert first == TextDelta("Hel")
-        assert fake.paused.is_set()
+        assert await asyncio.to_thread(fake.paused.wait, 10), "the server waits for the test to go on"
         fake.release()
         rest = [piece async for piece in stream]
     assert rest[:2] == [TextDelta("lo "), TextDelta("you")]
