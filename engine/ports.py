@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from engine.check.machine import Machine
 
-RunStatus = Literal["ok", "failed", "cancelled", "waiting", "running"]
-NodeStatus = Literal["ok", "failed", "cancelled", "waiting", "running"]
+RunStatus = Literal["ok", "failed", "cancelled", "waiting", "unknown", "running"]
+NodeStatus = Literal["ok", "failed", "cancelled", "waiting", "unknown", "running"]
+"""`waiting`: for a person. `unknown`: something may have happened, and a person has to say whether it did."""
 
 
 # --- models -----------------------------------------------------------------------------------------------
@@ -157,6 +158,15 @@ class RunRecord:
     `inputs`, `outputs`. `process` is the owner while it runs. `starts` are the visits that START set off,
     `end_event` the id of run_ended, `order` the rows in the order in which their writes count, None for the
     order of `seq`. `active` is how many seconds of activity earlier owners had.
+
+    A child (a sub-workflow, or a part of a big for_each) has a `parent_id`; `root_id` is the run that a person
+    started, its own id where it is that run; `prefix` stands before every path of its rows (`sub/`,
+    `sub[2]/`), `depth` counts from 0. `part` names the elements that a child runs of its parent's node:
+    {"node", "iteration", "first", "count"}. `pins` are the documents of sub-workflows, name to digest, fixed
+    when the root started. `parked`: nobody executes the run until it is woken; `woken` counts the wakes.
+    `not_before` delays the start, `priority` (smaller first, 0 the usual) orders what waits to start. `dry`:
+    no model and no effect. `limit_usd` is the person's budget, the document's may be smaller. `origin` says
+    where the run came from: {"schedule": id}, {"retry_of": run, "from": node}, {"replay_of": run}.
     """
 
     id: str
@@ -183,6 +193,19 @@ class RunRecord:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    parent_id: str | None = None
+    root_id: str = ""
+    prefix: str = ""
+    depth: int = 0
+    part: Mapping[str, Any] | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+    parked: bool = False
+    woken: int = 0
+    not_before: float | None = None
+    priority: int = 0
+    dry: bool = False
+    limit_usd: float | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +217,12 @@ class NodeRow:
     id, and for nested work something like `sub/node[3]`. `seq` counts the run's rows from 1; `event` is the
     id of its node_ended, and the ids after it belong to `starts`, the visits (or the further attempt) that
     follow.
+
+    Besides the row that ends a visit (its path is the prefix and the node's id) a visit may have others, which
+    leave it open: of an element of a for_each (`node[3]`, `writes` being that element's outputs), of a call of
+    a tool with an effect (`node/tool#1`), one with status `running` that says that something which must
+    not happen twice is about to begin, one with `waiting` or `unknown` when a person is asked. A failed visit
+    that the document deals with (`on_error`) has `writes` (of `_error_<id>`) and what it fired.
     """
 
     run_id: str
@@ -215,6 +244,69 @@ class NodeRow:
     seq: int = 0
     event: int = 0
     starts: tuple[Started, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether its writes are part of the state: it ended a visit well, or in a way that on_error deals with."""
+        return self.ends_visit and (self.status == "ok" or (self.status == "failed" and bool(self.writes)))
+
+    @property
+    def ends_visit(self) -> bool:
+        """Whether the row is of the visit itself, not of an element or a call within it."""
+        return self.path.endswith(self.node) and self.path[: -len(self.node)][-1:] in ("", "/")
+
+
+WaitKind = Literal["ask", "effect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A question to a person that a run waits with; the answer, once there is one.
+
+    `kind` ask is a node's question; effect asks whether something did happen that may have (then `options` are
+    DID_HAPPEN, TRY_AGAIN and STOP). `options` is empty for free text. `due_at` is when the node takes
+    `default` (or fails, where `has_default` is false) by itself. `answered_by` says who: `local`, a channel's
+    user, or `timeout`.
+    """
+
+    run_id: str
+    root_id: str
+    path: str
+    node: str
+    iteration: int
+    attempt: int
+    question: str
+    created_at: float
+    kind: WaitKind = "ask"
+    options: tuple[str, ...] = ()
+    default: Any = None
+    has_default: bool = False
+    due_at: float | None = None
+    owner: str = "local"
+    conversation_id: str | None = None
+    answer: Any = None
+    answered_at: float | None = None
+    answered_by: str | None = None
+
+
+DID_HAPPEN, TRY_AGAIN, STOP = "did happen", "try again", "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The owner lets go of a run that can't go on by itself. `woken` is how many wakes it has seen."""
+
+    status: RunStatus
+    woken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the owner of a run has to be told: that it is to stop, or that it has been woken so often."""
+
+    run_id: str
+    cancel_requested: bool
+    woken: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,18 +341,82 @@ class Process:
 class RunStore(Protocol):
     """Where runs and their rows are kept. Every method raises StoreError when the store fails."""
 
-    async def create(self, run: RunRecord) -> None:
-        """Store a new run, owned by `run.process`."""
+    async def create(self, *runs: RunRecord) -> None:
+        """Store new runs in one transaction, each owned by its `process`; without one, whoever claims it has it.
+
+        A run whose id is there already is left as it is (a child is created again after a crash).
+        """
         ...
 
     def append(
-        self, run_id: str, epoch: int, rows: Sequence[NodeRow], end: RunEnd | None = None
-    ) -> Awaitable[None]:
-        """Add rows, and the end, in one transaction; done when it is on disk.
+        self,
+        run_id: str,
+        epoch: int,
+        rows: Sequence[NodeRow],
+        end: RunEnd | None = None,
+        *,
+        waits: Sequence[Wait] = (),
+        park: Park | None = None,
+    ) -> Awaitable[bool]:
+        """Add rows, waits and the end, in one transaction; done when it is on disk.
 
         Takes its place in the order of writes at the call, not when awaited. FenceLost, and nothing is
-        written, when `epoch` is no longer the run's, or the run has ended.
+        written, when `epoch` is no longer the run's, or the run has ended. A wait that is there already is
+        left as it is. The end of a child, and its parking with another status than before, wake the parent.
+        False when the run was to be parked and has been woken meanwhile: then everything but that is done.
         """
+        ...
+
+    async def wake(self, run_id: str) -> None:
+        """Something the run waits for may have come: `woken` rises, and a parked run may be claimed."""
+        ...
+
+    async def answer(self, run_id: str, path: str, iteration: int, value: Any, by: str, at: float) -> Wait:
+        """Store the answer to the open wait and wake the run, in one transaction.
+
+        NotFound where nothing waits there, or the run has ended; Conflict, saying who answered when, where there is an
+        answer already.
+        """
+        ...
+
+    async def waits(
+        self,
+        *,
+        run_id: str | None = None,
+        root_id: str | None = None,
+        owner: str | None = None,
+        conversation_id: str | None = None,
+        answered: bool | None = False,
+        due_before: float | None = None,
+        limit: int = 1000,
+    ) -> list[Wait]:
+        """Waits of runs that have not ended, oldest first; `answered` None for both."""
+        ...
+
+    async def children(self, run_id: str) -> list[RunRecord]:
+        """The runs whose parent this is, oldest first; `yaml` and `shape` are left empty."""
+        ...
+
+    async def document(self, digest: str) -> str:
+        """The text of a document that a run was created with, or that was pinned. NotFound."""
+        ...
+
+    async def pin(self, digest: str, text: str) -> None:
+        """Keep a document under its digest."""
+        ...
+
+    async def reserve(self, root_id: str, key: str, amount: float, limit: float) -> bool:
+        """Set dollars aside for a call, in one atomic step; False, and nothing is, when spent and reserved would
+        pass `limit`. The same key again replaces its reservation."""
+        ...
+
+    async def settle(self, root_id: str, key: str, cost: float) -> None:
+        """The call has cost this much: it is spent, and its reservation is gone. A reservation that a crash left
+        stays: the call may have been charged."""
+        ...
+
+    async def spent(self, root_id: str) -> tuple[float, float]:
+        """Dollars spent and dollars reserved, for the whole tree of runs."""
         ...
 
     async def get(self, run_id: str) -> RunRecord:
@@ -279,17 +435,21 @@ class RunStore(Protocol):
         conversation_id: str | None = None,
         status: RunStatus | None = None,
         before: float | None = None,
+        since: float | None = None,
         limit: int = 50,
+        children: bool = False,
     ) -> list[RunRecord]:
-        """Newest first, created before `before`; `yaml` and `shape` are left empty."""
+        """Newest first, created before `before` and not before `since`; without `children` only what a person
+        or a schedule started. `yaml` and `shape` are left empty."""
         ...
 
     async def request_cancel(self, run_id: str) -> None:
-        """Ask the owner to stop the run; nothing happens when it has ended."""
+        """Ask the owner to stop the run and its children; a parked one is woken for it. Nothing happens when it
+        has ended."""
         ...
 
-    async def cancel_requests(self, process_id: str) -> list[str]:
-        """The running runs of a process that somebody asked to stop."""
+    async def signals(self, process_id: str) -> list[Signal]:
+        """The runs of a process that somebody asked to stop, or that have been woken since it claimed them."""
         ...
 
     async def beat(self, process: Process) -> None:
@@ -305,11 +465,12 @@ class RunStore(Protocol):
         ...
 
     async def unfinished(self) -> list[tuple[str, int, str | None, Process | None]]:
-        """Every running run: id, epoch, its owner's id and, where known, its owner."""
+        """Every run that has not ended, is not parked and need not start later: id, epoch, its owner's id and,
+        where known, its owner. By priority, then oldest first."""
         ...
 
     async def claim(self, run_id: str, epoch: int, process_id: str) -> RunRecord | None:
-        """Take a running run over from the owner it had at `epoch`; None when somebody was faster."""
+        """Take a run over from the owner it had at `epoch`; None when somebody was faster, or it is parked."""
         ...
 
 
@@ -317,13 +478,13 @@ class RunStore(Protocol):
 class RunEvent:
     """What happened in a run. `id` rises by one within the run, from 1, also across restarts.
 
-    kind: run_started, node_started, node_ended, run_ended. `data` is plain JSON: for nodes the object that
-    `run --json` prints for a node, for the run's end the whole object of the run.
+    kind: run_started, node_started, node_waiting, node_ended, run_ended. `data` is plain JSON: for nodes the
+    object that `run --json` prints for a node, for the run's end the whole object of the run.
     """
 
     id: int
     run_id: str
-    kind: Literal["run_started", "node_started", "node_ended", "run_ended"]
+    kind: Literal["run_started", "node_started", "node_waiting", "node_ended", "run_ended"]
     data: Mapping[str, Any]
 
 

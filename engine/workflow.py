@@ -108,8 +108,37 @@ class OutputSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """How code runs. None leaves a value to the sandbox. `timeout` in seconds."""
+
+    enabled: bool = False
+    mode: str | None = None
+    preset: Literal["low", "medium", "high", "max"] | None = None
+    timeout: float | None = None
+    network: bool = False
+    max_memory_mb: int | None = None
+    allowed_modules: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """`for_each`: the node runs once per element of `items`, which has the name `name` in its templates.
+
+    `max_parallel` elements run at the same time, None for as many as the engine allows.
+    """
+
+    items: Template
+    name: str = "item"
+    max_parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
-    """A step. `index` is its place in the document. Templates are compiled; `inputs` are local names."""
+    """A step. `index` is its place in the document. Templates are compiled; `inputs` are local names.
+
+    `options` empty with an `ask` means free text. `default` is what an ask takes when its `timeout` is over.
+    `on_error` is `fail`, `continue`, or the id of the node that follows a failure.
+    """
 
     id: str
     kind: Kind
@@ -127,6 +156,16 @@ class Node:
     retry: Retry = UNSAID
     timeout: float | None = None
     effect: Effect = "none"
+    said_effect: Effect | None = None
+    code: str | None = None
+    ask: Template | None = None
+    options: Template | None = None
+    default: Any = MISSING
+    subflow: str | None = None
+    agent: str | None = None
+    each: Each | None = None
+    on_error: str = "fail"
+    sandbox: SandboxOptions = SandboxOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +187,17 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One entry of `edges` with a single source: exactly one of `to`, `routes`, `loop` is set."""
+    """One entry of `edges` with a single source: exactly one of `to`, `routes`, `loop` is set.
+
+    `failure` marks the way that a node's `on_error` names: it fires when the node fails, the others do not.
+    """
 
     source: str
     index: int
     to: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
     loop: Loop | None = None
+    failure: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -175,6 +218,24 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """A bound on a whole run: `metric` is cost_usd, seconds or tokens, at most `max` and at least `min`."""
+
+    metric: str
+    max: float | None = None
+    min: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """`on_fail`: warn notes it in the run, fail makes the run fail, block_deploy also refuses the next runs."""
+
+    gates: tuple[Gate, ...] = ()
+    on_fail: Literal["warn", "fail", "block_deploy"] = "warn"
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """A checked document. `nodes` stand in document order; `edges` include those made for a linear flow."""
 
@@ -188,3 +249,4 @@ class Workflow:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     execution: Execution = Execution()
+    gates: Gates = Gates()

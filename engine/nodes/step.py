@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import NodeError
-from engine.ports import Clock, ModelClient, ModelReply
+from engine.ports import Clock, ModelClient, ModelReply, RunStatus, Wait
 from engine.templates import Ref, TemplateError, walk
 from engine.workflow import Node, Workflow
 
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
 Secrets = Callable[[str], str | None]
+
+
+class Parked(Exception):  # noqa: N818 - it is no failure
+    """A node can't go on by itself. Its visit stays open, without a task; when its run is woken, the node is run
+    again from its beginning and finds in the store what it waited for.
+
+    `status` says what for: a person (`waiting`, `unknown`), or other runs (`running`). `waits` are the questions
+    to be stored.
+    """
+
+    def __init__(self, status: RunStatus, waits: tuple[Wait, ...] = ()) -> None:
+        super().__init__(status)
+        self.status = status
+        self.waits = waits
 
 
 @dataclass(frozen=True, slots=True)
