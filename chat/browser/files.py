@@ -13,7 +13,7 @@ from chat.browser.house import House
 from chat.browser.socket import PageSocket
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("core", "socket", "chat", "side", "graph", "editor", "run", "versions", "settings", "start")
+SCRIPTS = ("core", "kept", "socket", "chat", "side", "graph", "editor", "run", "versions", "settings", "start")
 STYLES = ("page", "chat", "work")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 SIGNED_OUT = 4401

@@ -132,7 +132,6 @@ def _wire(
     bridge.yaml(**BROWSER_ONLY, outputs=[code], js="() => [parlance.yamlValue()]")
     bridge.tab(**BROWSER_ONLY, outputs=[tabs], js="() => [parlance.tabValue()]")
     bridge.form(**BROWSER_ONLY, outputs=[key], js="() => [parlance.formKey()]")
-    box.submit(**BROWSER_ONLY, inputs=[box], outputs=[box], js="(text) => [parlance.send(text)]")
     box.stop(**BROWSER_ONLY, js="() => parlance.stop()")
     chat.retry(**BROWSER_ONLY, js="() => parlance.retry()")
     chat.edit(**BROWSER_ONLY, inputs=[chat], js="(value) => parlance.edited(value)")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Secrets = Callable[[str], str | None]
 
 
-class Parked(Exception):  # noqa: N818 - it is no failure
+class Parked(Exception):
     """A node can't go on by itself. Its visit stays open, without a task; when its run is woken, the node is run
     again from its beginning and finds in the store what it waited for.
 

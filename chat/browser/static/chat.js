@@ -4,8 +4,7 @@
   const P = window.parlance;
   const log = () => P.$("#pl-messages [role=log]");
   let pinned = true;
-  let below = null; // how much was below the top of the view when earlier messages were asked for
-  let draft = "";
+  let below = null; // how much is below the top of the view since earlier messages were asked for
 
   // --- from the server into the chat ---
 
@@ -16,34 +15,61 @@
   };
   P.chatValue = () => P.entries.map(({ role, content, metadata, options }) => ({ role, content, metadata, options }));
 
-  P.composerValue = () => ({ __type__: "update", submit_btn: !P.head.live, stop_btn: !!P.head.live, ...(draft ? { value: draft } : {}) });
+  P.composerValue = () => ({ __type__: "update", submit_btn: !P.head.live, stop_btn: !!P.head.live });
 
   // --- what people do ---
 
+  // The box is read and emptied in the instant of the key press: what is typed next belongs to the next message.
+  const box = () => P.$("#pl-box textarea");
+  const setBox = (text) => {
+    const area = box();
+    area.value = text;
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const sendBox = () => {
+    const text = box().value;
+    if (!text.trim()) return;
+    setBox("");
+    P.send(text);
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("#pl-box textarea")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    sendBox();
+  }, true);
+
+  let unsent = null; // what did not get through keeps its id, so that the server can tell a repeat
   P.send = (text) => {
-    const said = (text || "").trim();
-    if (!said) return text;
-    const id = crypto.randomUUID?.() || String(Math.random()).slice(2) + Date.now();
+    const said = text.trim();
+    if (!said) return;
+    const repeated = unsent?.text === said && unsent.conversation === P.conversation && P.conversation;
+    const id = repeated ? unsent.id : crypto.randomUUID?.() || String(Math.random()).slice(2) + Date.now();
     pinned = true;
     P.post(said, id);
-    return "";
   };
 
-  // The first message makes the conversation; what is sent meanwhile waits, so that it goes there too.
-  let making = null;
-  P.post = async (text, external_id) => {
-    if (making) await making;
-    const before = P.conversation;
-    const sending = (async () => {
-      const answer = await P.call("send", { conversation: before, text, external_id });
-      if (answer.error) {
-        draft = text; // nothing typed is lost
-        P.push("composer");
-        setTimeout(() => (draft = ""), 50);
-      } else if (!before && P.conversation === null) P.open(answer.conversation);
-    })();
-    if (!before) making = sending.finally(() => (making = null));
-    await sending;
+  // One after the other, in their order. The first message of an empty page makes the conversation of those behind it.
+  let tail = Promise.resolve();
+  let fresh = { id: null };
+  P.freshPage = () => (fresh = { id: null });
+  P.post = (text, external_id) => {
+    const [where, page] = [P.conversation, fresh];
+    tail = tail.then(() => post(where, page, text, external_id));
+    return tail;
+  };
+  const post = async (where, page, text, external_id) => {
+    const answer = await P.call("send", { conversation: where || page.id, text, external_id });
+    if (answer.error) {
+      unsent = { text, id: external_id, conversation: where || page.id };
+      if (box()) setBox([text, box().value].filter(Boolean).join("\n")); // nothing typed is lost
+      return;
+    }
+    if (where || page.id) return;
+    page.id = answer.conversation;
+    if (P.conversation !== null || page !== fresh) return;
+    P.moveYaml(answer.conversation);
+    P.open(answer.conversation);
   };
 
   P.stop = () => P.conversation && P.call("stop", { conversation: P.conversation });
@@ -106,6 +132,10 @@
   };
 
   document.addEventListener("click", (event) => {
+    if (event.target.closest?.("#pl-box .submit-button")) {
+      event.stopImmediatePropagation();
+      return sendBox();
+    }
     const card = event.target.closest?.("#pl-messages .pl-act");
     if (card) return P.act(card.value);
     const option = event.target.closest?.("#pl-messages button.option");
@@ -147,9 +177,8 @@
       if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name), (button.title = name);
     });
     const view = log();
-    if (view && below !== null && view.scrollHeight > below + 1) {
+    if (view && below !== null) {
       view.scrollTop = view.scrollHeight - below;
-      below = null;
     } else if (view && pinned) view.scrollTop = view.scrollHeight;
   };
 
@@ -160,8 +189,14 @@
       const view = event.target;
       if (view === log()) pinned = view.scrollHeight - view.scrollTop - view.clientHeight < 90;
     }, true);
+    // Earlier messages come piece by piece; what is read stays where it is until the reader moves.
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(kind, () => (below = null), { capture: true, passive: true });
     settle();
   };
+
+  // Escape in a field means that field; in the message box, or nowhere in particular, it means the turn.
+  const editsElsewhere = (node) =>
+    !!node.closest?.("input, textarea, select, [contenteditable=true], .cm-editor, [role=listbox], [role=combobox]") && !node.matches("#pl-box textarea");
 
   document.addEventListener("keydown", (event) => {
     const area = event.target;
@@ -171,7 +206,7 @@
       area.closest(".message-row").nextElementSibling?.querySelector("button")?.click();
     } else if (event.key === "Escape" && editing) {
       area.closest(".message-row").nextElementSibling?.querySelectorAll("button")[1]?.click();
-    } else if (event.key === "Escape" && P.head.live && !document.querySelector("dialog[open]")) {
+    } else if (event.key === "Escape" && P.head.live && !document.querySelector("dialog[open]") && !editsElsewhere(area)) {
       P.stop();
     }
   });

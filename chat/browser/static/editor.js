@@ -4,10 +4,13 @@
   const P = window.parlance;
   const { el, button } = P;
   let text = ""; // in the editor
+  let base = ""; // what `text` was before somebody edited it; null when that is not at hand
   let saved = ""; // of the newest version
-  let basis = null; // name and version the text was loaded from
+  let basis = null; // name and version of `base`
   let newer = false; // a version came while there were changes
-  let loading = null; // a text on its way into the editor
+  let aside = []; // unsaved texts that were put away to look at another one
+  let place; // the conversation whose text this is
+  let echoes = []; // what was put into the editor a moment ago: Gradio tells of it late, and in between
   let checked = null;
   let head = null;
   let list = null;
@@ -15,34 +18,97 @@
   let summary = "Edited by hand";
 
   const dirty = () => text !== saved;
+  const edited = () => text !== base;
+  const nameOf = (workflow) => (workflow ? `${workflow.name}@${workflow.version}` : null);
 
   P.takeYaml = (workflow) => {
-    const name = workflow ? `${workflow.name}@${workflow.version}` : null;
-    const changed = dirty() && basis !== null && workflow && basis.split("@")[0] === workflow.name;
+    if (P.conversation !== place) enter(P.conversation);
     saved = workflow?.yaml || "";
-    if (changed && name !== basis && text !== saved) {
-      newer = true;
-    } else if (name !== basis) {
-      basis = name;
-      put(saved);
-      checked = workflow && { problems: workflow.problems, patches: workflow.patches, verdict: workflow.verdict, ok: workflow.ok };
+    if (basis === nameOf(workflow) && base === null) base = saved;
+    if (text === saved || base === saved) {
+      if (text === saved) base = saved;
+      basis = nameOf(workflow);
+      newer = false;
+    } else if (edited()) {
+      newer = !!workflow && basis !== nameOf(workflow);
+    } else {
+      load(workflow);
     }
+    if (!edited() && workflow) checked = { problems: workflow.problems, patches: workflow.patches, verdict: workflow.verdict, ok: workflow.ok };
+    else if (!edited()) checked = null;
+    keep();
     show();
   };
 
+  // Another conversation: its own unsaved text comes back, with what it was begun from.
+  const enter = (conversation) => {
+    place = conversation;
+    const kept = P.kept.get(conversation);
+    aside = kept?.aside || [];
+    basis = kept?.basis ?? null;
+    base = kept && kept.text !== null ? null : "";
+    checked = null;
+    here = 0;
+    summary = "Edited by hand";
+    put(kept?.text ?? "");
+    if (kept && kept.text !== null) check();
+  };
+
+  // The text typed before the first message belongs to the conversation that this message makes.
+  P.moveYaml = (conversation) => {
+    P.kept.move(null, conversation);
+    place = conversation;
+  };
+
+  const load = (workflow) => {
+    base = workflow?.yaml || "";
+    basis = nameOf(workflow);
+    put(base);
+  };
+
+  const keep = () => {
+    const mine = edited() ? text : null;
+    P.kept.set(place, mine === null && !aside.length ? null : { text: mine, basis, aside });
+  };
+
   const put = (value) => {
-    text = loading = value;
+    echoes.push({ value: text, until: Date.now() + 1500 });
+    text = value;
     newer = false;
     P.push("yaml");
   };
   P.yamlValue = () => text;
 
-  // Gradio tells of every change, also of those that came from here.
+  // Gradio tells of every change, also of those that came from here, and of these late.
   P.typed = (value) => {
-    if (value === loading) loading = null;
+    value ||= "";
     if (value === text) return mark();
+    echoes = echoes.filter((echo) => echo.until > Date.now());
+    if (echoes.some((echo) => echo.value === value)) return settle();
     here = 0;
-    text = value || "";
+    text = value;
+    keep();
+    show();
+    check();
+  };
+
+  const settle = P.later(1600, () => view() && P.typed(view().state.doc.toString()));
+
+  const putAside = () => edited() && text.trim() && aside.push(text);
+
+  const showNewest = () => {
+    load(P.workflow);
+    keep();
+    show();
+    check();
+  };
+
+  const takeBack = () => {
+    const mine = aside.pop();
+    putAside();
+    put(mine);
+    newer = !!P.workflow && basis !== nameOf(P.workflow);
+    keep();
     show();
     check();
   };
@@ -59,7 +125,9 @@
   // A draft that was not saved, from its card in the chat.
   P.mend = (message, part) => P.tell("draft", { message, part });
   P.takeDraft = ({ yaml }) => {
+    putAside();
     put(yaml);
+    keep();
     summary = "Mended by hand";
     P.show("yaml");
     show();
@@ -67,18 +135,26 @@
   };
 
   const save = async () => {
-    const answer = await P.call("save", { conversation: P.conversation, yaml: text, summary });
+    const sent = text;
+    const from = P.conversation;
+    const answer = await P.call("save", { conversation: from, yaml: sent, summary });
     if (answer.error) return;
-    saved = text;
+    if (!from && P.conversation === null) {
+      P.moveYaml(answer.conversation);
+      P.open(answer.conversation, { pane: "work" });
+    }
+    if (place !== answer.conversation) return P.kept.set(answer.conversation, null);
+    base = saved = sent; // what was typed meanwhile is an edit of this
     basis = null;
     summary = "Edited by hand";
-    if (!P.conversation) P.open(answer.conversation, { pane: "work" });
+    keep();
     show();
   };
 
   const patch = async () => {
-    const answer = await P.call("patch", { yaml: text });
-    if (!answer.error) (put(answer.yaml), show(), check());
+    const asked = text;
+    const answer = await P.call("patch", { yaml: asked });
+    if (!answer.error && asked === text) (put(answer.yaml), keep(), show(), check());
   };
 
   const show = () => {
@@ -92,14 +168,23 @@
         dirty() && el("span", { class: "pl-tag waiting" }, "not saved"));
       const right = el("span", { class: "pl-work-acts" },
         checked?.patches > 0 && button(checked.patches === 1 ? "Apply fix" : `Apply ${checked.patches} fixes`, { onclick: patch }, "wand"),
-        dirty() && P.workflow && button("Discard", { onclick: () => (put(saved), (basis = `${P.workflow.name}@${P.workflow.version}`), show(), check()) }),
+        dirty() && P.workflow && button("Discard", { onclick: showNewest }),
         button("Save", { class: "main", onclick: save, disabled: !dirty() || !checked?.ok }));
-      head.replaceChildren(left, right,
-        ...(newer ? [el("div", { class: "pl-newer" }, el("span", {}, `Version ${P.workflow.version} came while you were editing.`),
-          button("Show it", { onclick: () => (put(saved), (basis = `${P.workflow.name}@${P.workflow.version}`), show(), check()) }))] : []));
+      head.replaceChildren(left, right, ...bars());
     }
     if (list) showProblems();
     mark();
+  };
+
+  const bar = (words, ...acts) => el("div", { class: "pl-newer", role: "status" }, el("span", {}, words), el("span", { class: "pl-work-acts" }, ...acts));
+  const bars = () => {
+    const found = [];
+    if (newer) found.push(bar(`Version ${P.workflow.version}${basis && basis.split("@")[0] !== P.workflow.name ? ` of ${P.workflow.name}` : ""} came while you were editing.`, button("Show it", { onclick: () => (putAside(), showNewest()) })));
+    if (aside.length) {
+      const drop = () => (aside.pop(), keep(), show());
+      found.push(bar("Your own text is kept.", button("Take it back", { onclick: takeBack }), button("Drop it", { onclick: drop })));
+    }
+    return found;
   };
 
   const showProblems = () => {

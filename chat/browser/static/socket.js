@@ -67,6 +67,7 @@
 
   P.open = (id, { replace = false, pane = "chat" } = {}) => {
     P.conversation = id || null;
+    if (!id) P.freshPage();
     const url = new URL(location);
     if (id) url.searchParams.set("c", id);
     else url.searchParams.delete("c");

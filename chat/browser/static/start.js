@@ -49,6 +49,7 @@
   };
 
   P.conversation = new URL(location).searchParams.get("c");
+  P.takeYaml(null);
   P.connect();
   P.adopt();
 })();
