@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.build_edges import build_edges
+from engine.build_kinds import answer_default, answer_options, build_each, build_gates, build_sandbox
 from engine.document import Document
 from engine.schema import cached_type, node_kind
 from engine.templates import Template, compile_template
@@ -44,9 +45,9 @@ def build_workflow(document: Document, tools: ToolRegistry) -> Workflow:
     flow, config = data["flow"], data.get("config") or {}
     execution = config.get("execution") or {}
     fields = {name: build_field(name, value) for name, value in data["state"]["fields"].items()}
-    builder = _NodeBuilder(fields, config.get("llm") or {}, _default_retry(execution), tools)
+    builder = _NodeBuilder(fields, config, _default_retry(execution), tools)
     nodes = {item["id"]: builder.build(index, item) for index, item in enumerate(data["nodes"])}
-    edges = build_edges(data.get("edges"), list(nodes))
+    edges = build_edges(data.get("edges"), nodes)
     return Workflow(
         name=flow["name"].strip(),
         text=document.text,
@@ -58,6 +59,7 @@ def build_workflow(document: Document, tools: ToolRegistry) -> Workflow:
         inputs=_inputs(fields, nodes.values()) if flow.get("inputs") is None else _names(flow["inputs"]),
         outputs=_outputs(fields, nodes, edges) if flow.get("outputs") is None else _names(flow["outputs"]),
         execution=_execution(execution),
+        gates=build_gates(config.get("gates") or {}),
     )
 
 
@@ -75,8 +77,8 @@ def _inputs(fields: Mapping[str, Field], nodes: Iterable[Node]) -> tuple[str, ..
 def _outputs(
     fields: Mapping[str, Field], nodes: Mapping[str, Node], edges: Sequence[Edge]
 ) -> tuple[str, ...]:
-    """The fields written by nodes from which an edge leads to END, or no edge at all."""
-    going_on = {edge.source for edge in edges}
+    """The fields written by nodes from which an edge leads to END, or no edge save for a failure."""
+    going_on = {edge.source for edge in edges if not edge.failure}
     ending = {edge.source for edge in edges if END in edge.targets} | (nodes.keys() - going_on)
     written = {name for id, node in nodes.items() if id in ending for name in node.outputs}
     return tuple(name for name in fields if name in written)
@@ -143,23 +145,25 @@ class _NodeBuilder:
     """Builds nodes with the workflow's defaults."""
 
     def __init__(
-        self, fields: Mapping[str, Field], llm: Mapping[str, Any], retry: Retry, tools: ToolRegistry
+        self, fields: Mapping[str, Field], config: Mapping[str, Any], retry: Retry, tools: ToolRegistry
     ) -> None:
-        self.fields, self.llm, self.retry, self.tools = fields, llm, retry, tools
+        self.fields, self.retry, self.tools = fields, retry, tools
+        self.llm, self.sandbox = config.get("llm") or {}, config.get("sandbox") or {}
 
     def build(self, index: int, data: Mapping[str, Any]) -> Node:
         kind = node_kind(data) or "llm"
         outputs = _names(data.get("outputs"))
         uses = tuple(map(_tool_use, data.get("tools") or ())) if kind == "llm" else ()
         tool = data.get("tool") if kind == "tool" else None
-        return Node(
+        said = data.get("effect")
+        node = Node(
             id=data["id"],
             kind=kind,
             index=index,
-            description=data.get("description") or "",
+            description=data.get("description") or (kind == "code" and data.get("prompt")) or "",
             inputs={name: compile_template(v, bare=True) for name, v in (data.get("inputs") or {}).items()},
             outputs=outputs,
-            output_schema=self._output_schema(data.get("output_schema"), kind, outputs),
+            output_schema=self._output_schema(data, kind, outputs),
             prompt=_template(data, "prompt") if kind == "llm" else None,
             system=_template(data, "system") if kind == "llm" else None,
             llm=_llm(self.llm, data.get("llm") or {}),
@@ -168,20 +172,44 @@ class _NodeBuilder:
             args=compile_template(data.get("args") or {}) if kind == "tool" else None,
             retry=_retry(data.get("retry"), self.retry),
             timeout=data.get("timeout"),
-            effect=self._effect(data.get("effect"), [*(u.name for u in uses), *([tool] if tool else ())]),
+            effect=self._effect(said, [*(u.name for u in uses), *([tool] if tool else ())]),
+            said_effect=said,
+            each=build_each(data),
+            on_error=data.get("on_error") or "fail",
+            sandbox=build_sandbox(self.sandbox, data.get("sandbox"), kind),
         )
+        return self._of_its_kind(node, data)
+
+    def _of_its_kind(self, node: Node, data: Mapping[str, Any]) -> Node:
+        """The node with what only nodes of its kind have."""
+        if node.kind == "ask":
+            output = self.fields.get(node.outputs[0]) if node.outputs else None
+            options = answer_options(data, output)
+            default = answer_default(data, options)
+            return replace(
+                node, ask=_template(data, "ask"), options=compile_template(options), default=default
+            )
+        if node.kind == "code":
+            return replace(node, code=data["code"])
+        if node.kind == "subflow":
+            return replace(node, subflow=data["workflow"])
+        return replace(node, agent=data["agent"]) if node.kind == "agent" else node
 
     def _effect(self, given: Effect | None, names: Iterable[str]) -> Effect:
         """At least the strongest effect of the tools; a tool that is not registered has none to know of."""
         found = [given or "none", *(self.tools.get(name).effect for name in names if name in self.tools)]
         return max(found, key=_EFFECTS.index)
 
-    def _output_schema(self, data: Any, kind: str, outputs: Sequence[str]) -> OutputSchema | None:
-        if data:
-            return self._given_schema(data, outputs)
+    def _output_schema(
+        self, data: Mapping[str, Any], kind: str, outputs: Sequence[str]
+    ) -> OutputSchema | None:
+        """What one run of the node gives: with `for_each` that is one element of its outputs."""
+        each = data.get("for_each") is not None
+        if data.get("output_schema"):
+            return self._given_schema(data["output_schema"], () if each else outputs)
         if kind != "llm" or not outputs:
             return None
-        fields = tuple(self._output_field(name) for name in outputs)
+        fields = tuple(map(self._element if each else self._output_field, outputs))
         if len(fields) == 1:
             return OutputSchema(fields[0].type, description=fields[0].description, enum=fields[0].enum)
         return OutputSchema(Type("object", fields={f.name: f.type for f in fields}), fields)
@@ -191,7 +219,12 @@ class _NodeBuilder:
         if not data.get("fields"):
             return OutputSchema(read_type(data), description=description, enum=self._enum(outputs))
         fields = tuple(
-            OutputField(f["name"], read_type(f), f.get("description") or "", self._enum([f["name"]]))
+            OutputField(
+                f["name"],
+                read_type(f),
+                f.get("description") or "",
+                self._enum([f["name"]] if outputs else ()),
+            )
             for f in data["fields"]
         )
         return OutputSchema(Type("object", fields={f.name: f.type for f in fields}), fields, description)
@@ -199,6 +232,10 @@ class _NodeBuilder:
     def _output_field(self, name: str) -> OutputField:
         field = self.fields[name]
         return OutputField(name, field.type, field.description, field.enum)
+
+    def _element(self, name: str) -> OutputField:
+        field = self.fields[name]
+        return OutputField(name, field.type.item, field.description)
 
     def _enum(self, names: Sequence[str]) -> tuple[Any, ...] | None:
         """The values that the state field of this one name allows."""

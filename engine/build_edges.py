@@ -8,20 +8,25 @@ from itertools import pairwise
 from typing import Any
 
 from engine.expressions import compile_expression
-from engine.workflow import END, START, Edge, Loop, Route
+from engine.workflow import END, START, Edge, Loop, Node, Route
 
 DEFAULT = "default"
 
 
-def build_edges(data: Sequence[Mapping[str, Any]] | None, nodes: Sequence[str]) -> tuple[Edge, ...]:
+def build_edges(data: Sequence[Mapping[str, Any]] | None, nodes: Mapping[str, Node]) -> tuple[Edge, ...]:
     """The edges in document order, numbered by their place; with none from START one to the first node before
-    them.
+    them, and after them the ways that `on_error` of nodes names.
 
     Without any entry the nodes run one after the other, in the order in which they stand.
     """
-    edges = list(_edges(data)) if data else _line(nodes)
+    edges = list(_edges(data)) if data else _line(list(nodes))
     if not any(edge.source == START for edge in edges):
-        edges.insert(0, Edge(START, 0, to=(nodes[0],)))
+        edges.insert(0, Edge(START, 0, to=(next(iter(nodes)),)))
+    edges += [
+        Edge(node.id, 0, to=(node.on_error,), failure=True)
+        for node in nodes.values()
+        if node.on_error not in ("fail", "continue")
+    ]
     return tuple(replace(edge, index=index) for index, edge in enumerate(edges))
 
 
