@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from configs.limits import ProviderLimit, parse_limits
+
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "PARLANCE_"
 SECRET_PREFIX = "PARLANCE_SECRET_"  # noqa: S105 - the name of variables, not a secret
@@ -53,6 +55,7 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)
     password: SecretStr | None = None
+    limits: dict[str, ProviderLimit] = Field(default_factory=dict)
     keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
 
@@ -81,6 +84,11 @@ class Settings(BaseModel):
         if value is not None and not value.startswith("sqlite:///"):
             raise ValueError("only SQLite is available in this version: sqlite:////full/path/parlance.db")
         return value
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits_of_providers(cls, value: Any) -> Any:
+        return parse_limits(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _base_needs_model(self) -> Settings:
