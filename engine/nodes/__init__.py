@@ -12,9 +12,9 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from engine.nodes.step import Services, Step, Usage
+from engine.nodes.step import Host, Parked, Question, Services, Step, Usage
 
-__all__ = ["KINDS", "Services", "Step", "Usage", "runner_of"]
+__all__ = ["KINDS", "Host", "Parked", "Question", "Services", "Step", "Usage", "runner_of"]
 
 KINDS: Mapping[str, str] = {
     "llm": "engine.nodes.llm.run",

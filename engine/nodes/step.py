@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import NodeError
-from engine.ports import Clock, ModelClient, ModelReply, RunStatus, Wait
+from engine.ports import (
+    Clock,
+    ModelClient,
+    ModelReply,
+    NodeRow,
+    NodeStatus,
+    RunRecord,
+    RunStatus,
+    Wait,
+    WaitKind,
+)
 from engine.templates import Ref, TemplateError, walk
-from engine.workflow import Node, Workflow
+from engine.workflow import MISSING, Node, Workflow
 
 if TYPE_CHECKING:
     from tools.registry import ToolRegistry
@@ -73,9 +83,82 @@ def _sum(known: Any, more: Any, first: bool) -> Any:
     return None if known is None or more is None else known + more
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked. `options` is empty for free text, `timeout` in seconds from the asking.
+
+    `default` is the answer when nobody gives one in time; MISSING: then `Host.wait` raises NodeError.
+    """
+
+    text: str
+    kind: WaitKind = "ask"
+    options: tuple[str, ...] = ()
+    default: Any = MISSING
+    timeout: float | None = None
+
+
+class Host(Protocol):
+    """The run as a node may see it: what is stored of it, and the way to add to that while the visit is open."""
+
+    @property
+    def record(self) -> RunRecord: ...
+
+    def rows_of(self, path: str, iteration: int) -> Sequence[NodeRow]:
+        """What is stored at this full path for this visit, oldest first."""
+        ...
+
+    async def note(
+        self,
+        step: Step,
+        path: str,
+        status: NodeStatus,
+        *,
+        writes: Mapping[str, Any] | None = None,
+        error: str | None = None,
+        started_at: float | None = None,
+        usage: Usage | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        """Add a row that leaves the visit open; it is on disk when this returns.
+
+        `path` is not the visit's own, save for status `running`: that says that something which must not
+        happen twice is about to begin. `started_at` left out is now; `attempt` left out is the step's.
+        """
+        ...
+
+    async def wait(self, step: Step, path: str, question: Question, *, attempt: int | None = None) -> Any:
+        """The answer to this question at this path. Raises Parked until there is one; the question and its row
+        are stored by then, once."""
+        ...
+
+
+class Alone:
+    """The host of a node that runs outside any run: nothing is stored, and there is nobody to ask."""
+
+    @property
+    def record(self) -> RunRecord:
+        raise LookupError("There is no run.")
+
+    def rows_of(self, path: str, iteration: int) -> Sequence[NodeRow]:
+        return ()
+
+    async def note(self, step: Step, path: str, status: NodeStatus, **what: Any) -> None:
+        return None
+
+    async def wait(self, step: Step, path: str, question: Question, *, attempt: int | None = None) -> Any:
+        raise NodeError(step.node.id, "There is nobody to ask here.", "Start it as a part of a run.")
+
+
+_ALONE = Alone()
+
+
 @dataclass(slots=True)
 class Step:
-    """One attempt. `state` is what the node sees; `key` is the same for every attempt of one visit."""
+    """One attempt. `state` is what the node sees; `key` is the same for every attempt of one visit.
+
+    `path` is the whole one, with the run's prefix and, for an element of a for_each, its number. `in_flight` is
+    the path of an effect that must not happen twice while it has begun and its end is not known.
+    """
 
     node: Node
     workflow: Workflow
@@ -86,6 +169,8 @@ class Step:
     iteration: int
     attempt: int
     force_model: str | None = None
+    host: Host = _ALONE
+    in_flight: str | None = None
     usage: Usage = field(default_factory=Usage)
     used_secrets: set[str] = field(default_factory=set, repr=False)
     _inputs: dict[str, Any] | None = None
