@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.loop_guard import watched
+
 LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -67,6 +69,14 @@ def _no_internet() -> Iterator[None]:
     yield
     socket.socket.connect = connect  # type: ignore[method-assign]
     socket.socket.connect_ex = connect_ex  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _free_loop() -> Iterator[None]:
+    """A step that keeps an event loop busy for long fails the test in which it is taken."""
+    with watched() as slow:
+        yield
+    assert not slow, f"The event loop was kept busy: {'; '.join(slow)}."
 
 
 @pytest.fixture

@@ -71,23 +71,23 @@ async def test_bytes_written_are_at_most_three_times_what_is_kept(tools: Tools, 
     assert size <= 1.5 * payload
 
 
-async def test_a_thousand_nodes_are_under_way_at_once(tools: Tools, tmp_path: Path) -> None:
-    """From the call to the first node's first instruction, graph and all, by the clock of the thread."""
+async def test_a_thousand_nodes_start_without_keeping_the_loop(tools: Tools, tmp_path: Path) -> None:
+    """Graph and all; that no step of it takes 50 ms is what `tests.loop_guard` sees to."""
     names = [f"n{i}" for i in range(1000)]
     fields = {name: {"type": "int"} for name in names}
     nodes = [{"id": n, "tool": "sleep", "args": {"seconds": 60}, "outputs": [n]} for n in names]
     edges: list[dict[str, Any]] = [{"from": "n0", "to": names[1:500]}, {"from": names[1:500], "to": "n500"}]
     edges += [{"from": a, "to": b} for a, b in pairwise(names[500:])]
     document = {"state": {"fields": fields}, "nodes": nodes, "edges": edges}
-    flow = workflow(yaml.safe_dump(document, sort_keys=False), tools)
+    text = await asyncio.to_thread(yaml.safe_dump, document, sort_keys=False)
+    flow = await asyncio.to_thread(workflow, text, tools)
     async with engine_on(tmp_path / "runs.db", tools) as engine:
-        began = time.thread_time()
         run_id = await engine.start(flow, {})
         while not tools.running:
             await asyncio.sleep(0)
-        spent = time.thread_time() - began
+        view = await engine.view(run_id)
         await engine.cancel(run_id)
-    assert spent < 0.05, f"{spent * 1000:.0f} ms"
+    assert [(node["id"], node["status"]) for node in view["nodes"]] == [("n0", "running")]
 
 
 @pytest.mark.slow
