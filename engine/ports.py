@@ -357,8 +357,12 @@ class RunStore(Protocol):
         *,
         waits: Sequence[Wait] = (),
         park: Park | None = None,
+        flush: bool = False,
     ) -> Awaitable[bool]:
         """Add rows, waits and the end, in one transaction; done when it is on disk.
+
+        With `flush`, and always with waits, also a loss of power does not undo it; otherwise that depends on
+        how the store was set up.
 
         Takes its place in the order of writes at the call, not when awaited. FenceLost, and nothing is
         written, when `epoch` is no longer the run's, or the run has ended. A wait that is there already is

@@ -69,9 +69,12 @@ class Database:
         """
         return self._writer.submit(job)
 
-    def write_more(self, job: Callable[[sqlite3.Connection], Any]) -> Entry:
-        """As `write`, for a job that is to write more things that come up before its transaction begins."""
-        return self._writer.add(job)
+    def write_more(self, job: Callable[[sqlite3.Connection], Any], *, flush: bool = False) -> Entry:
+        """As `write`, for a job that is to write more things that come up before its transaction begins.
+
+        `flush`: the disk has it when the entry's future ends, also with synchronous=NORMAL.
+        """
+        return self._writer.add(job, flush=flush)
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Write one statement; the number of rows it changed."""

@@ -115,10 +115,72 @@ def create_workflows(connection: sqlite3.Connection) -> None:
         )""")
 
 
+def create_waits(connection: sqlite3.Connection) -> None:
+    """Runs that wait, are parts of others, start later, or have a budget; the questions they wait with.
+
+    `root_id` is null where a run is its own root, `shape` where it is its document's. `parked_as` is the status
+    with which a run was parked last, `woken_seen` what `woken` was when it was claimed, `asked` whether it has
+    waits. A wait is `closed` when its run has ended. Money is counted in units of a trillionth of a dollar.
+    """
+    for column in (
+        *("parent_id TEXT", "root_id TEXT", "prefix TEXT", "depth INTEGER NOT NULL DEFAULT 0", "part TEXT"),
+        *("pins TEXT", "shape TEXT", "parked INTEGER NOT NULL DEFAULT 0", "parked_as TEXT"),
+        *("woken INTEGER NOT NULL DEFAULT 0", "woken_seen INTEGER NOT NULL DEFAULT 0"),
+        *("asked INTEGER NOT NULL DEFAULT 0", "not_before REAL", "priority INTEGER NOT NULL DEFAULT 0"),
+        *("dry INTEGER NOT NULL DEFAULT 0", "limit_usd REAL", "origin TEXT"),
+    ):
+        connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    connection.execute("CREATE INDEX runs_parent ON runs (parent_id) WHERE parent_id IS NOT NULL")
+    connection.execute("CREATE INDEX runs_roots ON runs (owner, created_at) WHERE parent_id IS NULL")
+    connection.execute(
+        "CREATE INDEX runs_claimable ON runs (priority, no) WHERE status = 'running' AND parked = 0"
+    )
+    connection.execute("""
+        CREATE TABLE waits (
+            no INTEGER PRIMARY KEY, run_id TEXT NOT NULL, root_id TEXT NOT NULL, path TEXT NOT NULL,
+            node TEXT NOT NULL, iteration INTEGER NOT NULL, attempt INTEGER NOT NULL, kind TEXT NOT NULL,
+            question TEXT NOT NULL, options TEXT NOT NULL, preset TEXT, has_default INTEGER NOT NULL,
+            due_at REAL, owner TEXT NOT NULL, conversation_id TEXT, created_at REAL NOT NULL,
+            answer TEXT, answered_at REAL, answered_by TEXT, closed INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (run_id, path, iteration, attempt)
+        )""")
+    connection.execute("CREATE INDEX waits_root ON waits (root_id)")
+    still = "WHERE closed = 0 AND answered_at IS NULL"
+    connection.execute(f"CREATE INDEX waits_due ON waits (due_at) {still} AND due_at IS NOT NULL")
+    connection.execute(f"CREATE INDEX waits_owner ON waits (owner, created_at) {still}")
+    connection.execute(f"CREATE INDEX waits_conversation ON waits (conversation_id) {still}")
+    connection.execute(
+        "CREATE TABLE run_budgets (root_id TEXT PRIMARY KEY, spent INTEGER NOT NULL, reserved INTEGER NOT NULL)"
+    )
+    connection.execute("""
+        CREATE TABLE run_reservations (
+            root_id TEXT NOT NULL, key TEXT NOT NULL, amount INTEGER NOT NULL, PRIMARY KEY (root_id, key)
+        ) WITHOUT ROWID""")
+
+
+def create_limits(connection: sqlite3.Connection) -> None:
+    """The calls that are made to limited model providers, those that wait for a place, and the buckets."""
+    connection.execute("""
+        CREATE TABLE limit_levels (
+            provider TEXT PRIMARY KEY, requests REAL, tokens REAL, at REAL NOT NULL, paused_until REAL NOT NULL
+        ) WITHOUT ROWID""")
+    connection.execute("""
+        CREATE TABLE limit_leases (
+            id TEXT PRIMARY KEY, provider TEXT NOT NULL, holder TEXT NOT NULL, place TEXT NOT NULL,
+            pid INTEGER NOT NULL, born TEXT, expires_at REAL NOT NULL
+        ) WITHOUT ROWID""")
+    connection.execute("""
+        CREATE TABLE limit_line (
+            id TEXT PRIMARY KEY, provider TEXT NOT NULL, since REAL NOT NULL, expires_at REAL NOT NULL
+        ) WITHOUT ROWID""")
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
     ("create_conversations", create_conversations),
     ("create_workflows", create_workflows),
+    ("create_waits", create_waits),
+    ("create_limits", create_limits),
 ]
 
 

@@ -13,7 +13,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,12 @@ class Entry:
 class _Batch:
     """What one loop wants written in one transaction."""
 
-    __slots__ = ("entries", "loop")
+    __slots__ = ("entries", "flush", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.entries: list[Entry] = []
+        self.flush = False
 
 
 class Writer:
@@ -86,8 +88,11 @@ class Writer:
         """
         return self.add(job).wait()
 
-    def add(self, job: Job) -> Entry:
-        """As `submit`, for who wants to put more into the job while its entry is open."""
+    def add(self, job: Job, *, flush: bool = False) -> Entry:
+        """As `submit`, for who wants to put more into the job while its entry is open.
+
+        `flush`: the disk has it when the future ends, also with synchronous=NORMAL.
+        """
         if self.closed:
             raise StoreError("The database is closed.")
         loop = asyncio.get_running_loop()
@@ -97,6 +102,7 @@ class Writer:
             loop.call_soon(self._flush, loop)
         entry = Entry(job)
         batch.entries.append(entry)
+        batch.flush = batch.flush or flush
         return entry
 
     def now(self, job: Job) -> Any:
@@ -127,7 +133,7 @@ class Writer:
             return
         for entry in batch.entries:
             entry.open = False
-        if self._inline and self._handed == self._taken and self._try_now(batch):
+        if self._inline and not batch.flush and self._handed == self._taken and self._try_now(batch):
             _resolve(batch.entries)
         else:
             self._hand_over(batch)
@@ -178,7 +184,8 @@ class Writer:
     def _write(self, batches: Sequence[_Batch]) -> None:
         entries = [entry for batch in batches for entry in batch.entries]
         if entries:
-            with self._lock:
+            flush = self._inline and any(batch.flush for batch in batches)
+            with self._lock, _flushed(self._connection) if flush else nullcontext():
                 _commit(self._connection, entries)
         for batch in batches:
             self._taken += 1
@@ -191,6 +198,16 @@ class Writer:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except (OSError, sqlite3.Error):
             return  # a checkpoint is only put off: the next one does its work too
+
+
+@contextmanager
+def _flushed(connection: sqlite3.Connection) -> Iterator[None]:
+    """A commit in here reaches the disk, and with it everything that was committed before."""
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _commit(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:

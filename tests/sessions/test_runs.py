@@ -29,6 +29,7 @@ RUN = RunRecord(
     shape={"fields": {"name": [None, None]}, "inputs": ["name"], "outputs": []},
     process="p1",
     starts=(("a", "tool", 1, 1),),
+    root_id="r1",
 )
 ROW = NodeRow(
     run_id="r1",
@@ -126,7 +127,7 @@ async def test_who_lost_the_run_writes_nothing(store: SqliteRunStore) -> None:
         store.append("r1", 0, [ROW]), store.append("r1", 1, [ROW]), return_exceptions=True
     )
     assert isinstance(results[0], FenceLost)
-    assert results[1] is None
+    assert results[1] is True
     assert len(await store.rows("r1")) == 1
     with pytest.raises(FenceLost):
         await store.append("unknown", 0, [ROW])

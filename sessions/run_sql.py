@@ -1,0 +1,153 @@
+"""The statements that the stores on SQLite and on PostgreSQL have in common, with `?` where a value goes."""
+
+# ruff: noqa: S608 - put together from constants
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sessions.run_rows import RUN_COLUMNS, WAIT_COLUMNS
+
+OPEN = "('running', 'waiting', 'unknown')"
+"""What has not ended. Who waits for a person is parked."""
+
+_RUN = ", ".join(
+    f"r.{name}"
+    for name in (
+        *("id", "workflow", "inputs", "status", "created_at", "owner", "conversation_id", "message_id"),
+        *("force_model", "epoch", "ended_at", "error", "cancel_requested", "digest", "process", "starts"),
+        *("end_event", "row_order", "active", "prompt_tokens", "completion_tokens", "cost_usd", "parent_id"),
+        *("root_id", "prefix", "depth", "part", "pins", "parked", "woken", "not_before", "priority", "dry"),
+        *("limit_usd", "origin"),
+    )
+)
+GET = (
+    f"SELECT {_RUN}, d.yaml, coalesce(r.shape, d.shape) AS shape"
+    " FROM runs r JOIN run_documents d USING (digest) WHERE r.id = ?"
+)
+FIND = f"SELECT {_RUN}, '' AS yaml, '{{}}' AS shape FROM runs r"
+NEWEST = "ORDER BY r.created_at DESC, r.no DESC LIMIT ?"
+CHILDREN = f"{FIND} WHERE r.parent_id = ? ORDER BY r.no"
+UNFINISHED = """
+    SELECT r.id AS run_id, r.epoch, r.process, p.id, p.place, p.pid, p.born, p.beat_at
+    FROM runs r LEFT JOIN processes p ON p.id = r.process
+    WHERE r.status = 'running' AND r.parked = 0 AND (r.not_before IS NULL OR r.not_before <= ?)
+    ORDER BY r.priority, r.no"""
+SIGNALS = """
+    SELECT id, cancel_requested, woken FROM runs
+    WHERE process = ? AND status = 'running' AND (cancel_requested = 1 OR woken > woken_seen) ORDER BY no"""
+
+DOCUMENT = "SELECT yaml, shape FROM run_documents WHERE digest = ?"
+KEEP_DOCUMENT = (
+    "INSERT INTO run_documents (digest, yaml, shape) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING"
+)
+SHAPE_DOCUMENT = "UPDATE run_documents SET shape = ? WHERE digest = ? AND shape = '{}'"
+INSERT_RUN = (
+    f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
+    " ON CONFLICT (id) DO NOTHING"
+)
+
+FENCE = "SELECT no, id, epoch, status, process, parent_id, woken, parked_as, asked FROM runs WHERE id = ?"
+END_RUN = """
+    UPDATE runs SET status = ?, ended_at = ?, error = ?, end_event = ?, row_order = ?, prompt_tokens = ?,
+    completion_tokens = ?, cost_usd = ? WHERE no = ?"""
+PARK_RUN = """
+    UPDATE runs SET status = ?, parked_as = ?, parked = 1, process = NULL, active = active + ?, claimed_at = ?
+    WHERE no = ?"""
+CLAIMED_AT = "SELECT claimed_at FROM runs WHERE no = ?"
+WAKE_RUN = f"""
+    UPDATE runs SET woken = woken + 1, status = 'running', parked = 0 WHERE id = ? AND status IN {OPEN}"""
+CLAIM_RUN = """
+    UPDATE runs SET epoch = epoch + 1, process = ?, active = active + ?, claimed_at = ?, woken_seen = woken
+    WHERE id = ? AND epoch = ? AND status = 'running' AND parked = 0"""
+
+INSERT_WAIT = (
+    f"INSERT INTO waits ({', '.join(WAIT_COLUMNS)}) VALUES ({', '.join('?' * len(WAIT_COLUMNS))})"
+    " ON CONFLICT (run_id, path, iteration, attempt) DO NOTHING"
+)
+ASKED = "UPDATE runs SET asked = 1 WHERE no = ?"
+CLOSE_WAITS = "UPDATE waits SET closed = 1 WHERE run_id = ?"
+WAITS = "SELECT w.* FROM waits w WHERE w.closed = 0"
+OLDEST_WAITS = "ORDER BY w.created_at, w.no LIMIT ?"
+WAITS_AT = """
+    SELECT w.* FROM waits w WHERE w.run_id = ? AND w.path = ? AND w.iteration = ?
+    ORDER BY w.answered_at IS NOT NULL, w.attempt DESC, w.no LIMIT 1"""
+ANSWER = "UPDATE waits SET answer = ?, answered_at = ?, answered_by = ? WHERE no = ? AND answered_at IS NULL"
+
+TREE = f"""
+    WITH RECURSIVE tree (id) AS (
+        SELECT id FROM runs WHERE id = ? AND status IN {OPEN}
+        UNION SELECT r.id FROM runs r JOIN tree ON r.parent_id = tree.id
+    )"""
+CANCEL = f"""
+    UPDATE runs SET cancel_requested = 1, woken = woken + parked, status = 'running', parked = 0
+    WHERE status IN {OPEN} AND id IN (SELECT id FROM tree)"""
+
+PROCESS = "SELECT id, place, pid, born, beat_at FROM processes WHERE id = ?"
+BEAT = """
+    INSERT INTO processes (id, place, pid, born, beat_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET place = excluded.place, pid = excluded.pid, born = excluded.born,
+    beat_at = excluded.beat_at"""
+FORGET = """
+    DELETE FROM processes WHERE beat_at < ?
+    AND id NOT IN (SELECT process FROM runs WHERE status = 'running' AND process IS NOT NULL)"""
+LEAVE = "DELETE FROM processes WHERE id = ?"
+
+OPEN_BUDGET = (
+    "INSERT INTO run_budgets (root_id, spent, reserved) VALUES (?, 0, 0) ON CONFLICT (root_id) DO NOTHING"
+)
+BUDGET = "SELECT spent, reserved FROM run_budgets WHERE root_id = ?"
+RESERVATION = "SELECT amount FROM run_reservations WHERE root_id = ? AND key = ?"
+RESERVE = """
+    INSERT INTO run_reservations (root_id, key, amount) VALUES (?, ?, ?)
+    ON CONFLICT (root_id, key) DO UPDATE SET amount = excluded.amount"""
+RELEASE = "DELETE FROM run_reservations WHERE root_id = ? AND key = ?"
+CHANGE_BUDGET = "UPDATE run_budgets SET spent = spent + ?, reserved = reserved + ? WHERE root_id = ?"
+
+
+def which_runs(
+    owner: str | None,
+    workflow: str | None,
+    conversation_id: str | None,
+    status: str | None,
+    before: float | None,
+    since: float | None,
+    *,
+    children: bool,
+) -> tuple[str, list[object]]:
+    """The condition of RunStore.find, and its values."""
+    tests = {
+        "r.owner = ?": owner,
+        "r.workflow = ?": workflow,
+        "r.conversation_id = ?": conversation_id,
+        "r.status = ?": status,
+        "r.created_at < ?": before,
+        "r.created_at >= ?": since,
+    }
+    return _all_of(tests, [] if children else ["r.parent_id IS NULL"])
+
+
+def which_waits(
+    run_id: str | None,
+    root_id: str | None,
+    owner: str | None,
+    conversation_id: str | None,
+    answered: bool | None,
+    due_before: float | None,
+) -> tuple[str, list[object]]:
+    """The condition of RunStore.waits, and its values."""
+    tests = {
+        "w.run_id = ?": run_id,
+        "w.root_id = ?": root_id,
+        "w.owner = ?": owner,
+        "w.conversation_id = ?": conversation_id,
+        "w.due_at <= ?": due_before,
+    }
+    answers = {None: [], False: ["w.answered_at IS NULL"], True: ["w.answered_at IS NOT NULL"]}
+    return _all_of(tests, answers[answered])
+
+
+def _all_of(tests: Mapping[str, object], plain: Sequence[str]) -> tuple[str, list[object]]:
+    """Joined by AND: the tests whose value is given, and those without one."""
+    given = {test: value for test, value in tests.items() if value is not None}
+    return " AND ".join([*given, *plain]) or "1 = 1", list(given.values())
