@@ -28,9 +28,10 @@ soak: .venv/.dev
 	@PARLANCE_SOAK=1 $(PY) -m pytest -o timeout=3600
 
 # What runs, without the tools of those who change it; --inexact leaves those where they are.
-.venv/.ok: pyproject.toml uv.lock $(filter .uv/bin/uv,$(UV))
+.venv/.ok: pyproject.toml uv.lock $(wildcard tools/sandbox/guest/*) $(filter .uv/bin/uv,$(UV))
 	@$(UV) sync --frozen --no-dev --inexact --compile-bytecode
 	@$(PY) -m compileall -q app.py chat configs engine sessions tools
+	-@$(PY) -m tools.sandbox.build
 	@touch $@
 
 .venv/.dev: .venv/.ok

@@ -1,0 +1,68 @@
+"""The machine that the guest runs on: what wasmtime compiles for, and what it links the guest with.
+
+Compiling and running need the same engine, so both take it from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wasmtime import Engine, Store
+    from wasmtime.component import Component, Linker
+
+Host = Callable[[object, str, str], str]
+FOREVER = 1 << 40
+NO_NETWORK = "no network"
+_SOCKETS = ("create-tcp-socket", "create-udp-socket")
+
+
+def make_engine() -> Engine:
+    """Code can be interrupted from another thread by raising the epoch."""
+    from wasmtime import Config, Engine
+
+    config = Config()
+    config.epoch_interruption = True
+    return Engine(config)
+
+
+def make_linker(engine: Engine, component: Component, host: Host) -> Linker:
+    """The imports of the guest: `host`, clocks, random numbers; of files and the network only the empty shells.
+
+    WASI as set up by `make_store` has no folder and lets no socket reach anything; sockets are refused here as well,
+    so that one slip in wasmtime's defaults opens nothing.
+    """
+    from wasmtime.component import Linker
+
+    linker = Linker(engine)
+    linker.add_wasip2()
+    linker.allow_shadowing = True
+    with linker.root() as root:
+        root.add_func("host", host)
+        for name in component.type.imports(engine):
+            for function in _SOCKETS:
+                if (
+                    name.partition("@")[0]
+                    == f"wasi:sockets/{function.removeprefix('create-')[:3]}-create-socket"
+                ):
+                    with root.add_instance(name) as instance:
+                        instance.add_func(function, _refuse_network)
+                    break
+    return linker
+
+
+def _refuse_network(*_: object) -> None:
+    from wasmtime import WasmtimeError
+
+    raise WasmtimeError(NO_NETWORK)
+
+
+def make_store(engine: Engine) -> Store:
+    """A store whose WASI has no arguments, variables, folders, input or network; its output goes nowhere."""
+    from wasmtime import Store, WasiConfig
+
+    store = Store(engine)
+    store.set_wasi(WasiConfig())
+    store.set_epoch_deadline(FOREVER)
+    return store
