@@ -13,7 +13,10 @@ from chat.browser.house import House
 from chat.browser.socket import PageSocket
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("core", "kept", "socket", "chat", "side", "graph", "editor", "run", "versions", "settings", "start")
+SCRIPTS = (
+    *("core", "kept", "socket", "chat", "side"),
+    *("graph", "editor", "run", "versions", "settings", "start"),
+)
 STYLES = ("page", "chat", "work")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 SIGNED_OUT = 4401
@@ -38,7 +41,8 @@ def page_router(house: House) -> APIRouter:
             await socket.close(SIGNED_OUT)
             return
         await socket.accept()
-        await PageSocket(socket, house, owner).serve()
+        password = bool(socket.scope.get("parlance.password"))
+        await PageSocket(socket, house, owner, password=password).serve()
 
     return router
 

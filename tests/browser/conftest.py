@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.browser.server import Server, answer, with_model
 from tests.fakes.openai_server import FakeOpenAI
+from tests.loop_guard import watched
 
 CHROMIUM = "/usr/bin/chromium"
 expect.set_options(timeout=15_000)
@@ -91,6 +92,17 @@ class Tab:
 
 
 OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture(autouse=True)
+def _free_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As everywhere, except where the loop of this process is Playwright's: the server is another process."""
+    if "browser" in request.fixturenames:
+        yield
+        return
+    with watched() as slow:
+        yield
+    assert not slow, f"The event loop was kept busy: {'; '.join(slow)}."
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_light_and_dark_follow_the_system(open_tab: OpenTab) -> None:
 
 def test_conversations_are_made_found_named_and_deleted(tab: Tab) -> None:
     tab.ask("The quick zebra")
-    tab.page.get_by_role("button", name="New conversation").click()
+    tab.page.get_by_role("button", name="New conversation", exact=True).click()
     expect(tab.page.get_by_role("heading", name="What should happen?")).to_be_visible()
     tab.ask("A slow walrus")
     tab.page.get_by_label("Search conversations").fill("zebra")

@@ -94,7 +94,7 @@
 
   const settle = P.later(1600, () => view() && P.typed(view().state.doc.toString()));
 
-  const putAside = () => edited() && text.trim() && aside.push(text);
+  const putAside = () => edited() && text.trim() && aside.push({ text, basis });
 
   const showNewest = () => {
     load(P.workflow);
@@ -106,7 +106,9 @@
   const takeBack = () => {
     const mine = aside.pop();
     putAside();
-    put(mine);
+    ({ basis } = mine);
+    base = basis === nameOf(P.workflow) ? saved : null;
+    put(mine.text);
     newer = !!P.workflow && basis !== nameOf(P.workflow);
     keep();
     show();
