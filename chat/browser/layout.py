@@ -94,6 +94,7 @@ def _box() -> gr.Textbox:
         submit_btn=True,
         stop_btn=False,
         autofocus=True,
+        interactive=True,
     )
 
 

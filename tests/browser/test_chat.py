@@ -201,3 +201,78 @@ def test_what_is_typed_is_kept_when_sending_fails(tab: Tab) -> None:
     tab.say("Do not lose me")
     expect(tab.page.locator(".pl-toast")).to_contain_text("The server did not answer")
     expect(tab.box).to_have_value("Do not lose me")
+
+
+def test_keys_typed_right_after_enter_belong_to_the_next_message(tab: Tab) -> None:
+    """In one task of the browser, so that nothing gets a chance in between."""
+    tab.ask("Hello")
+    tab.page.evaluate(
+        """() => {
+            const area = document.querySelector("#pl-box textarea");
+            const write = (text) => {
+                area.value += text;
+                area.dispatchEvent(new InputEvent("input", {bubbles: true}));
+            };
+            const enter = () => area.dispatchEvent(
+                new KeyboardEvent("keydown", {key: "Enter", keyCode: 13, bubbles: true, cancelable: true})
+            );
+            write("the first"); enter(); write("the second"); enter(); write("not yet sent");
+        }"""
+    )
+    expect(tab.asked).to_have_text(["Hello", "the first", "the second"])
+    expect(tab.box).to_have_value("not yet sent")
+    tab.idle()
+    expect(tab.answers.last).to_contain_text("You said: the second")
+    expect(tab.box).to_have_value("not yet sent")
+
+
+def test_what_is_sent_quickly_comes_in_its_order(tab: Tab) -> None:
+    words = [f"message {n}" for n in range(8)]
+    tab.page.evaluate("words => words.forEach(word => parlance.send(word))", words)
+    expect(tab.asked).to_have_text(words)
+    tab.idle()
+    tab.page.reload()
+    expect(tab.asked).to_have_text(words)
+
+
+def test_escape_in_a_field_means_the_field(tab: Tab, model: FakeOpenAI) -> None:
+    tab.ask("Triage tickets")
+    tab.tab("Run")
+    tab.field("ticket").fill("something")
+    tab.say("wait for it")
+    expect(tab.answers.last).to_contain_text("The first words")
+    tab.field("ticket").press("Escape")
+    tab.page.get_by_label("Search conversations").press("Escape")
+    tab.tab("YAML")
+    tab.page.locator("#pl-code .cm-content").click()
+    tab.page.keyboard.press("Escape")
+    assert model.paused.wait(5)
+    model.release()
+    expect(tab.answers.last).to_contain_text("The first words and the rest.")
+    expect(tab.answers.last).not_to_contain_text("Stopped.")
+
+
+def test_earlier_messages_come_in_above_what_is_read(tab: Tab) -> None:
+    tab.ask("number 0")
+    tab.page.evaluate(
+        """async () => {
+            const conversation = parlance.conversation;
+            for (let n = 1; n < 40; n++) await parlance.call("send", {conversation, text: "number " + n});
+        }"""
+    )
+    expect(tab.answers.last).to_contain_text("You said: number 39")
+    tab.idle()
+    tab.page.reload()
+    expect(tab.asked).to_have_count(25)
+    expect(tab.asked.last).to_be_in_viewport()
+    tab.page.locator("#pl-messages [role=log]").hover()
+    tab.page.mouse.wheel(0, -100_000)
+    first = tab.asked.get_by_text("number 15", exact=True)
+    expect(first).to_be_in_viewport()
+    place = "e => e.getBoundingClientRect().top - e.closest('[role=log]').getBoundingClientRect().top"
+    before = first.evaluate(place)
+    tab.page.get_by_role("button", name="Load earlier messages").click()
+    expect(tab.asked).to_have_count(40)
+    expect(tab.answers).to_have_count(40)
+    expect(first).to_be_in_viewport()
+    assert abs(first.evaluate(place) - before) < 60
