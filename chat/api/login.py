@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chat.api.errors import error_response
+from chat.api.leaving import SIGNED_OUT, serve_until
 from chat.api.sessions import LIFETIME, Sessions, Tries, same
 
 OWNER = "local"
@@ -29,6 +30,7 @@ class Login:
     """ASGI middleware. Lets through who has the cookie or the bearer token; `/healthz` answers anybody.
 
     In the scope of what is let through `parlance.signed_in` is True; where no password is set, it always is.
+    `parlance.password` says whether one is set. Who signs out loses his open WebSockets, with code 4401.
     """
 
     def __init__(self, app: ASGIApp, password: str | None, home: Path) -> None:
@@ -41,11 +43,16 @@ class Login:
         if scope["type"] not in ("http", "websocket") or not self._sessions or not self._password:
             scope["parlance.signed_in"] = True
             return await self._app(scope, receive, send)
+        scope["parlance.password"] = True
         answer = await self._answer(scope, receive, self._sessions, self._password)
         if answer is None:
+            cookie = _cookie(Headers(scope=scope))
+            if scope["type"] == "websocket" and self._sessions.valid(cookie):
+                with self._sessions.watched(cookie) as ended:
+                    return await serve_until(self._app, ended, scope, receive, send)
             return await self._app(scope, receive, send)
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 4401, "reason": "login required"})
+            return await send({"type": "websocket.close", "code": SIGNED_OUT, "reason": "login required"})
         return await answer(scope, receive, send)
 
     async def _answer(

@@ -5,15 +5,20 @@ The password is part of what signs, so that a new password ends every session.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 KEY_FILE = "session.key"
+ENDED_FILE = "session.ended"
 KEY_BYTES = 32
 LIFETIME = 30 * 24 * 3600.0  # seconds
 TRIES, TRIES_OF_ALL = 8, 60  # wrong passwords in WINDOW, of one address and of all
@@ -29,8 +34,16 @@ class Sessions:
     """Makes and reads the cookie's value: `expiry.number.signature`."""
 
     def __init__(self, home: Path, password: str) -> None:
-        self._key = hmac.digest(_read_key(home / KEY_FILE), _digest(password), "sha256")
-        self._ended: dict[str, float] = {}
+        self._file = home / ENDED_FILE
+        ended = _read_ended(self._file)
+        if ended is None:  # who has signed out is not known any more: then everybody has
+            key = _make_key(home / KEY_FILE)
+            self._file.unlink()
+        else:
+            key = _read_key(home / KEY_FILE)
+        self._ended = ended or {}
+        self._key = hmac.digest(key, _digest(password), "sha256")
+        self._open: dict[str, set[asyncio.Event]] = {}
 
     def start(self) -> str:
         """The value of a new session's cookie."""
@@ -42,14 +55,31 @@ class Sessions:
         expiry = body.partition(".")[0]
         if not hmac.compare_digest(self._sign(body).encode(), signature.encode(errors="replace")):
             return False
-        return float(expiry) > time.time() and value not in self._ended
+        return float(expiry) > time.time() and _mark(value) not in self._ended
 
     def end(self, value: str) -> None:
-        """Sign out: the value is refused from now on, by this process."""
+        """Sign out: the value is refused from now on, by the next process too."""
         if self.valid(value):
             now = time.time()
-            self._ended = {each: until for each, until in self._ended.items() if until > now}
-            self._ended[value] = float(value.partition(".")[0])
+            ended = {each: until for each, until in self._ended.items() if until > now}
+            ended[_mark(value)] = float(value.partition(".")[0])
+            _write_private(self._file, json.dumps(ended))
+            self._ended = ended
+            for event in self._open.pop(value, ()):
+                event.set()
+
+    @contextmanager
+    def watched(self, value: str) -> Iterator[asyncio.Event]:
+        """An event that is set when this session is signed out of."""
+        event = asyncio.Event()
+        self._open.setdefault(value, set()).add(event)
+        try:
+            yield event
+        finally:
+            if value in self._open:
+                self._open[value].discard(event)
+                if not self._open[value]:
+                    del self._open[value]
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._key, body.encode(errors="replace"), hashlib.sha256).hexdigest()
@@ -93,11 +123,34 @@ def _read_key(path: Path) -> bytes:
 
 
 def _make_key(path: Path) -> bytes:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = secrets.token_bytes(KEY_BYTES)
-    new = path.with_suffix(".new")
+    _write_private(path, key.hex())
+    return key
+
+
+def _mark(value: str) -> str:
+    """What is kept of a session that was ended: nothing that could open a door."""
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()
+
+
+def _read_ended(path: Path) -> dict[str, float] | None:
+    """Until when each ended session would have been valid; None when the file is not what was written."""
+    try:
+        read = json.loads(path.read_text("ascii"))
+        return {str(mark): float(until) for mark, until in dict(read).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError):
+        return None
+
+
+def _write_private(path: Path, text: str) -> None:
+    """In one piece, on the disk before it is taken as written, readable by its owner alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_suffix(path.suffix + ".new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(key.hex())
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(path)
-    return key

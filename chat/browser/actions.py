@@ -48,7 +48,11 @@ class Actions:
         async def call(given: Given, request: gr.Request) -> Answer:
             owner = self._house.owner_of(request)  # Gradio hands over Starlette's own request here
             if owner is None:
-                return {"error": "You are not signed in any more.", "fix": "Load the page again and sign in."}
+                return {
+                    "error": "You are not signed in any more.",
+                    "fix": "Sign in again.",
+                    "signed_out": True,
+                }
             try:
                 return await work(owner, given or {}) or {}
             except WorkflowInvalid as error:

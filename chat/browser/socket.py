@@ -1,9 +1,10 @@
 """The one WebSocket of an open page: the server pushes what to show, the page says what it looks at.
 
-To the page: hello {script, server}; list {items, query}; head {conversation, title, live, earlier, again};
-chat {conversation, first, entries}, from entry number `first` on; workflow; run; diff; draft; model; gone; error
-{message, fix}. From the page: open {conversation}, earlier, search {query}, run {run_id}, diff {version}, draft
-{message, part}. Nothing that changes anything comes this way: what people do goes to `chat.browser.actions`.
+To the page: hello {script, server, password}; list {items, query}; head {conversation, title, live, earlier,
+again}; chat {conversation, first, entries}, from entry number `first` on; workflow; run; diff; draft; model;
+gone {message, fix}; error {message, fix}. From the page: open {conversation}, earlier, search {query},
+run {run_id}, diff {version}, draft {message, part}. Nothing that changes anything comes this way: what people
+do goes to `chat.browser.actions`.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ LOADING_PAUSE = 0.4
 
 
 class PageSocket:
-    """One page. `serve` returns when it is gone."""
+    """One page. `serve` returns when it is gone. `password`: there is one, so that one can sign out."""
 
-    def __init__(self, socket: WebSocket, house: House, owner: str) -> None:
+    def __init__(self, socket: WebSocket, house: House, owner: str, *, password: bool = False) -> None:
         self._socket = socket
         self._house = house
         self._service = house.service
         self._owner = owner
+        self._password = password
         self._followed: Followed | None = None
         self._following: asyncio.Task[None] | None = None
         self._query = ""
@@ -49,7 +51,8 @@ class PageSocket:
         self._sent: list[Entry] = []
 
     async def serve(self) -> None:
-        await self._send("hello", script=self._house.script, server=self._house.server)
+        house = self._house
+        await self._send("hello", script=house.script, server=house.server, password=self._password)
         tasks = [
             asyncio.create_task(work())
             for work in (self._read, self._push, self._watch_list, self._watch_model)
@@ -104,8 +107,9 @@ class PageSocket:
     async def _follow(self, followed: Followed) -> None:
         try:
             await followed.run()
-        except NotFound:
-            await self._send("gone", conversation=followed.conversation_id)
+        except NotFound as error:
+            told = {"message": error.message, "fix": error.fix}
+            await self._send("gone", conversation=followed.conversation_id, **told)
         except ParlanceError as error:
             await self._send("error", message=error.message, fix=error.fix)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from websockets.exceptions import InvalidStatus
 from chat.api import sessions
 from chat.api.guard import _name
 from chat.api.login import COOKIE, _local
-from chat.api.sessions import KEY_FILE, Sessions, Tries
+from chat.api.sessions import ENDED_FILE, KEY_FILE, Sessions, Tries
 from tests.chat.house import TestHouse
 from tests.chat.serving import served
 
@@ -102,6 +103,37 @@ async def test_sign_in_use_and_sign_out(client: httpx.AsyncClient) -> None:
     assert (out.status_code, out.headers["location"]) == (303, "/login")
     assert COOKIE not in client.cookies
     assert (await client.get("/api/conversations", headers={"Cookie": kept})).status_code == 401
+
+
+async def test_who_signs_out_loses_his_open_sockets(client: httpx.AsyncClient) -> None:
+    await client.post("/login", data={"password": PASSWORD})
+    value = client.cookies[COOKIE]
+    address = str(client.base_url).replace("http", "ws").rstrip("/") + "/api/events"
+    async with connect(address, additional_headers={"Cookie": f"{COOKIE}={value}"}) as socket:
+        await client.post("/logout")
+        await asyncio.wait_for(socket.wait_closed(), 10)
+        assert socket.close_code == 4401
+
+
+def test_a_session_that_was_ended_stays_ended_in_the_next_process(tmp_path: Path) -> None:
+    first = Sessions(tmp_path, PASSWORD)
+    ended, kept = first.start(), first.start()
+    first.end(ended)
+    second = Sessions(tmp_path, PASSWORD)
+    assert not second.valid(ended)
+    assert second.valid(kept)
+    assert stat.S_IMODE((tmp_path / ENDED_FILE).stat().st_mode) == 0o600
+    assert ended not in (tmp_path / ENDED_FILE).read_text()
+
+
+def test_when_the_list_of_ended_sessions_is_spoilt_all_have_ended(tmp_path: Path) -> None:
+    first = Sessions(tmp_path, PASSWORD)
+    kept = first.start()
+    (tmp_path / ENDED_FILE).write_text("[1, ", encoding="ascii")
+    second = Sessions(tmp_path, PASSWORD)
+    assert not second.valid(kept)
+    again = second.start()
+    assert Sessions(tmp_path, PASSWORD).valid(again)
 
 
 async def test_a_wrong_password_is_told_and_many_are_stopped(client: httpx.AsyncClient) -> None:

@@ -41,6 +41,7 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     chats: "M2.5 3.5h11v7h-6l-3 2.5v-2.5h-2Z",
     flow: "M5.5 2.5h5v3.5h-5ZM2 10h4.5v3.5H2ZM9.5 10H14v3.5H9.5ZM8 6v2M4.2 10V8h7.6v2",
     wand: "M3 13 10 6M11.5 2v2M11.5 7v2M9 4.5h-.5M14.5 4.5H14M13.3 2.7l-.5.5M13.3 6.3l-.5-.5",
+    leave: "M9.5 2.5h-6v11h6M6.5 8h7.5M11 5l3 3-3 3",
     list: "M2.5 4h11M2.5 8h11M2.5 12h7",
   };
   P.icon = (name) => {
@@ -85,12 +86,22 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
   P.call = (name, given = {}, { quiet = false } = {}) =>
     new Promise((resolve) =>
       whenReady(async () => {
-        // Gradio's client rejects, or answers nothing, when the server can't be reached.
-        const answer = (await bridge.server[name](given).catch(() => null)) || { error: "The server did not answer.", fix: "Is it still running? Then try again." };
+        // Gradio's client rejects, or answers nothing, when the server can't be reached or wants to be signed in to.
+        let answer = await bridge.server[name](given).catch(() => null);
+        if (!answer?.signed_out && (answer || !(await P.signedOut()))) answer ||= { error: "The server did not answer.", fix: "Is it still running? Then try again." };
+        else (P.toLogin(), (answer = { error: "You are signed out." }));
         if (answer.error && !quiet) P.toast(answer.error, answer.fix);
         resolve(answer);
       }),
     );
+
+  // --- signed out ---
+
+  P.signedOut = async () => {
+    const answer = await fetch("/page/page.css?signed-in", { redirect: "manual", cache: "no-store" }).catch(() => null);
+    return !!answer && (answer.type === "opaqueredirect" || answer.status === 401);
+  };
+  P.toLogin = () => P.leaving || location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 
   // --- small things ---
 

@@ -11,6 +11,18 @@
   let latest = { items: [], query: "" };
   let renaming = null;
 
+  const leave = button("Sign out", { class: "pl-leave", hidden: true, onclick: () => signOut() }, "leave");
+  const signOut = async () => {
+    const sure = !P.kept.any() || (await P.ask({ title: "Sign out?", text: "Text in the editor that is not saved will be removed from this browser.", yes: "Sign out", danger: true }));
+    if (!sure) return;
+    P.leaving = true; // so that nothing leads away before the texts are gone
+    const answer = await fetch("/logout", { method: "POST", redirect: "manual" }).catch(() => null);
+    P.leaving = false;
+    if (!answer) return P.toast("The server did not answer.", "You are still signed in. Try again when it is back.");
+    P.kept.clear();
+    location.assign("/login");
+  };
+
   setInterval(() => P.parts.side.list(latest), 60_000); // "5 min" becomes "6 min"
 
   const search = P.later(150, (query) => P.tell("search", { query }));
@@ -25,8 +37,13 @@
         el("label", { class: "pl-search" }, icon("search"),
           el("input", { type: "search", placeholder: "Search", "aria-label": "Search conversations", oninput: (e) => search(e.target.value) })),
         rows,
+        leave,
       );
       this.list(latest);
+    },
+    // Only where there is a password to come back with.
+    signOut(password) {
+      leave.hidden = !password;
     },
     list(data) {
       latest = data;
@@ -86,7 +103,10 @@
 
   const remove = async (item) => {
     const sure = await P.ask({ title: "Delete this conversation?", text: `“${item.title}” and its messages will be gone. Its workflow is kept.`, yes: "Delete", danger: true });
-    if (sure) await P.call("delete", { conversation: item.id });
+    if (!sure) return;
+    P.deleting = item.id;
+    const answer = await P.call("delete", { conversation: item.id });
+    if (!answer.error) P.kept.set(item.id, null);
   };
 
   // --- the head ---

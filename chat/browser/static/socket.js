@@ -5,6 +5,7 @@
   let socket = null;
   let pause = 400;
   let lost = null;
+  const SIGNED_OUT = 4401;
 
   const on = {
     hello: (data) => greet(data),
@@ -16,7 +17,7 @@
     draft: (data) => P.takeDraft(data),
     diff: (data) => P.parts.versions.diff(data),
     model: (data) => P.takeModel(data),
-    gone: (data) => mine(data) && P.open(null),
+    gone: (data) => mine(data) && (P.open(null, { replace: true }), P.deleting !== data.conversation && P.toast(data.message, data.fix)),
     error: (data) => P.toast(data.message, data.fix),
   };
   const mine = (data) => data.conversation === P.conversation;
@@ -26,6 +27,7 @@
   const greet = (data) => {
     if (script && script !== data.script) return location.reload();
     script = data.script;
+    P.parts.side.signOut(data.password);
     const other = P.server && P.server !== data.server;
     P.server = data.server;
     if (other) P.askForm();
@@ -47,18 +49,17 @@
       const data = JSON.parse(event.data);
       on[data.type]?.(data);
     };
-    socket.onclose = () => {
-      signedOut();
-      lost ||= setTimeout(() => (document.body.dataset.plLost = ""), 1200);
+    socket.onclose = async (event) => {
+      if (event.code === SIGNED_OUT) return P.toLogin();
+      lost ||= setTimeout(() => lose(), 1200);
       setTimeout(() => ((lost = null), P.connect()), pause);
       pause = Math.min(pause * 1.6, 5000);
+      if (await P.signedOut()) P.toLogin();
     };
   };
-
-  // Whoever is not signed in any more is sent to the form, which is where a reload leads.
-  const signedOut = async () => {
-    const answer = await fetch("/page/page.css?signed-in", { redirect: "manual", cache: "no-store" }).catch(() => null);
-    if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) location.reload();
+  const lose = () => {
+    document.body.dataset.plLost = "";
+    P.parts.run.show();
   };
 
   P.disconnect = () => socket?.close();
