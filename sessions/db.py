@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeVar
 
 from engine.errors import StoreError
 from sessions.migrations import migrate
-from sessions.writer import BUSY_SECONDS, Entry, Writer
+from sessions.sqlite_writer import BUSY_SECONDS, SqliteWriter
+from sessions.writer import Entry
 
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
@@ -41,7 +42,7 @@ class Database:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._readers: ThreadPoolExecutor | None = None
-        self._writer = Writer(self._connect, path, inline=synchronous != "FULL")
+        self._writer = SqliteWriter(self._connect, path, inline=synchronous != "FULL")
 
     @property
     def connection(self) -> sqlite3.Connection:
