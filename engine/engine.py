@@ -21,6 +21,7 @@ from engine.workflow import Workflow
 
 if TYPE_CHECKING:
     from tools.registry import ToolRegistry
+    from tools.sandbox.pool import Sandbox
 
 
 class SystemClock:
@@ -42,7 +43,7 @@ class Engine:
     """Runs workflows. One per process and store; to be closed at the end.
 
     `process` names this process in the store; left out, it is a name that no other has. `secrets` gives the
-    value of a secret by its name, None where there is none.
+    value of a secret by its name, None where there is none. Without a `sandbox` no code runs; who made it closes it.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class Engine:
         clock: Clock | None = None,
         process: str | None = None,
         secrets: Secrets = no_secrets,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.store = store
         self._tools = tools
         self._plans = Plans()
         self._clock = clock or SystemClock()
-        services = Services(models, tools, self._clock, secrets)
+        services = Services(models, tools, self._clock, secrets, sandbox)
         self._dispatcher: Dispatcher = LocalDispatcher(store, services, self._load, process)
 
     async def start(

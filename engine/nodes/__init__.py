@@ -14,11 +14,14 @@ from typing import Any
 
 from engine.nodes.step import Host, Parked, Question, Services, Step, Usage
 
-__all__ = ["KINDS", "Host", "Parked", "Question", "Services", "Step", "Usage", "runner_of"]
+__all__ = ["KINDS", "Host", "Parked", "Question", "Run", "Services", "Step", "Usage", "runner_of"]
 
 KINDS: Mapping[str, str] = {
     "llm": "engine.nodes.llm.run",
     "tool": "engine.nodes.tool.run",
+    "code": "engine.nodes.code.run",
+    "ask": "engine.nodes.ask.run",
+    "each": "engine.nodes.each.run",
 }
 
 Run = Callable[[Step], Awaitable[Mapping[str, Any]]]

@@ -31,7 +31,7 @@ async def run(step: Step) -> Mapping[str, Any]:
     """Ask, with tools in turns where the node has some; the writes. ModelError, TemplateError, ToolError."""
     asker = await make_asker(step)
     messages = first_messages(step)
-    if step.node.tools:
+    if step.node.tools or step.node.sandbox.enabled:
         from engine.nodes.tool_turns import ask_with_tools
 
         reply = await ask_with_tools(asker, messages)

@@ -23,6 +23,7 @@ from engine.workflow import MISSING, Node, Workflow
 
 if TYPE_CHECKING:
     from tools.registry import ToolRegistry
+    from tools.sandbox.pool import Sandbox
 
 Secrets = Callable[[str], str | None]
 
@@ -43,12 +44,16 @@ class Parked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What nodes may use. `secrets` gives the value of a secret by its name, None where there is none."""
+    """What nodes may use. `secrets` gives the value of a secret by its name, None where there is none.
+
+    Without a `sandbox` no code runs.
+    """
 
     models: ModelClient
     tools: ToolRegistry
     clock: Clock
     secrets: Secrets
+    sandbox: Sandbox | None = None
 
 
 @dataclass(slots=True)
