@@ -175,12 +175,25 @@ def create_limits(connection: sqlite3.Connection) -> None:
         ) WITHOUT ROWID""")
 
 
+def create_schedules(connection: sqlite3.Connection) -> None:
+    """Runs that start by the clock."""
+    connection.execute("""
+        CREATE TABLE schedules (
+            id TEXT PRIMARY KEY, owner TEXT NOT NULL, workflow TEXT NOT NULL, yaml TEXT NOT NULL,
+            cron TEXT NOT NULL, timezone TEXT NOT NULL, created_at REAL NOT NULL, inputs TEXT NOT NULL,
+            overlap INTEGER NOT NULL, paused INTEGER NOT NULL, next_at REAL, pending_at REAL,
+            pending_missed INTEGER NOT NULL, last_at REAL, last_run_id TEXT, missed INTEGER NOT NULL,
+            skipped INTEGER NOT NULL, note TEXT, revision INTEGER NOT NULL
+        )""")
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
     ("create_conversations", create_conversations),
     ("create_workflows", create_workflows),
     ("create_waits", create_waits),
     ("create_limits", create_limits),
+    ("create_schedules", create_schedules),
 ]
 
 

@@ -1,0 +1,92 @@
+"""The store of schedules on SQLite: implements `engine.schedules.ScheduleStore` on a Database.
+
+A change is stored under the revision it was made from: of several processes that see a schedule due, one has it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import Conflict, NotFound
+from engine.schedules import Schedule, Schedules
+from sessions.db import Database
+from sessions.run_rows import clean, dumps
+
+COLUMNS = (
+    *("id", "owner", "workflow", "yaml", "cron", "timezone", "created_at", "inputs", "overlap", "paused"),
+    *("next_at", "pending_at", "pending_missed", "last_at", "last_run_id", "missed", "skipped", "note"),
+    "revision",
+)
+INSERT = (
+    f"INSERT INTO schedules ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+    " ON CONFLICT (id) DO NOTHING"
+)
+REPLACE = f"UPDATE schedules SET {', '.join(f'{c} = ?' for c in COLUMNS)} WHERE id = ? AND revision = ?"  # noqa: S608
+GET = "SELECT * FROM schedules WHERE owner = ? AND id = ?"
+LIST = "SELECT * FROM schedules WHERE owner = ? ORDER BY next_at IS NULL, next_at, id"
+DUE = "SELECT * FROM schedules WHERE next_at <= ? OR pending_at IS NOT NULL ORDER BY next_at, id"
+REMOVE = "DELETE FROM schedules WHERE owner = ? AND id = ?"
+
+
+class SqliteScheduleStore:
+    """Schedules in one Database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add(self, schedule: Schedule) -> None:
+        if not await self._db.execute(INSERT, values_of(schedule)):
+            raise taken_id(schedule.id)
+
+    async def get(self, owner: str, schedule_id: str) -> Schedule:
+        found = await self._db.fetch(GET, (owner, schedule_id))
+        if not found:
+            raise no_schedule(schedule_id)
+        return schedule_of(_columns(found[0]))
+
+    async def list(self, owner: str) -> Schedules:
+        return [schedule_of(_columns(row)) for row in await self._db.fetch(LIST, (owner,))]
+
+    async def due(self, now: float) -> Schedules:
+        return [schedule_of(_columns(row)) for row in await self._db.fetch(DUE, (now,))]
+
+    async def replace(self, schedule: Schedule) -> bool:
+        return bool(await self._db.execute(REPLACE, changed_values(schedule)))
+
+    async def remove(self, owner: str, schedule_id: str) -> None:
+        if not await self._db.execute(REMOVE, (owner, schedule_id)):
+            raise no_schedule(schedule_id)
+
+
+def _columns(row: sqlite3.Row) -> Mapping[str, Any]:
+    return dict(row)
+
+
+def values_of(schedule: Schedule) -> tuple[Any, ...]:
+    """What stands in the columns."""
+    texts = {name: clean(getattr(schedule, name)) for name in ("workflow", "yaml", "note", "last_run_id")}
+    flags = {"overlap": int(schedule.overlap), "paused": int(schedule.paused)}
+    given = {**texts, **flags, "inputs": dumps(schedule.inputs)}
+    return tuple(given[name] if name in given else getattr(schedule, name) for name in COLUMNS)
+
+
+def changed_values(schedule: Schedule) -> tuple[Any, ...]:
+    """The values of REPLACE: the next revision in place of this one."""
+    return (*values_of(schedule)[:-1], schedule.revision + 1, schedule.id, schedule.revision)
+
+
+def schedule_of(row: Mapping[str, Any]) -> Schedule:
+    known = {name: row[name] for name in COLUMNS}
+    known |= {"inputs": json.loads(known["inputs"]), "overlap": bool(known["overlap"])}
+    return Schedule(**{**known, "paused": bool(known["paused"])})
+
+
+def no_schedule(schedule_id: str) -> NotFound:
+    return NotFound(f"There is no schedule {schedule_id}.", "`app.py schedule list` names them.")
+
+
+def taken_id(schedule_id: str) -> Conflict:
+    return Conflict(f"There is a schedule {schedule_id} already.", "Remove it first, or choose another --id.")
