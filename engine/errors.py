@@ -7,6 +7,8 @@
     ├── Conflict             it can't be done now: already answered, already running, another owner
     ├── RunError
     │   ├── NodeError        a node failed (`node`, `retryable`)
+    │   │   └── RunStopped   a person said that the run is to stop; `on_error` has no say in it
+    │   │       └── BudgetSpent  a call of a model could have passed the run's budget; it was not made
     │   ├── RunCancelled     somebody stopped the run
     │   └── FenceLost        another process has taken the run over; this one must write nothing more
     ├── ModelError           a model call failed (`retryable`); vendors' errors never pass this border
@@ -98,6 +100,18 @@ class NodeError(RunError):
         super().__init__(message, fix)
         self.node = node
         self.can_retry = retryable
+
+
+class RunStopped(NodeError):
+    """Something may have happened, and a person chose to stop the run."""
+
+    code = "run_stopped"
+
+
+class BudgetSpent(RunStopped):
+    """A call could have cost more than is left of the budget; it was not made, and the run ends."""
+
+    code = "budget_spent"
 
 
 class RunCancelled(RunError):

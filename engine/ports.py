@@ -59,7 +59,8 @@ class ModelRequest:
     it the schema does. What does not fit is asked for once more with that sentence; a second one raises
     ModelBadReply. So does the first one where `final` says of its text that it is of use as it is.
     `retries` is how often a call that failed may be made again before anything was said: None for the
-    client's own habit, 0 for who counts every call.
+    client's own habit, 0 for who counts every call. `purse` is asked before every single call that is made for
+    the request, repeated ones included.
     """
 
     messages: tuple[Message, ...]
@@ -74,6 +75,40 @@ class ModelRequest:
     accept: Callable[[ModelReply], str | None] | None = None
     final: Callable[[str], bool] | None = None
     retries: int | None = None
+    purse: Purse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a call may cost: dollars for its prompt, counted so that it can hardly be more, and for each token of the
+    reply; None where no price is known. `most_tokens` bounds the reply, None where nothing does; `said` is true
+    where the document does.
+    """
+
+    model: str
+    prompt_usd: float | None
+    token_usd: float | None
+    most_tokens: int | None
+    said: bool
+
+
+class Bill(Protocol):
+    """A call that may be made. `tokens` is the most that its reply may have."""
+
+    tokens: int
+
+    async def settle(self, cost: float | None) -> None:
+        """The call is over and has cost this much; None: nobody knows, so that what was set aside stays so."""
+        ...
+
+
+class Purse(Protocol):
+    """The money for the calls of a node."""
+
+    async def reserve(self, quote: Quote) -> Bill:
+        """Set aside what the call may cost, waiting for calls under way to be settled. BudgetSpent when it does
+        not fit."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,6 +506,10 @@ class RunStore(Protocol):
     async def unfinished(self) -> list[tuple[str, int, str | None, Process | None]]:
         """Every run that has not ended, is not parked and need not start later: id, epoch, its owner's id and,
         where known, its owner. By priority, then oldest first."""
+        ...
+
+    async def unowned(self) -> list[tuple[str, int]]:
+        """Of `unfinished`, those that nobody owns: id and epoch, in the same order."""
         ...
 
     async def claim(self, run_id: str, epoch: int, process_id: str) -> RunRecord | None:

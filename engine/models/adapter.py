@@ -19,11 +19,13 @@ from engine.models.asking import Question, ask, first_dialect, judge
 from engine.models.choice import Chooser, base_of
 from engine.models.dialect import Dialect, lasting
 from engine.models.embedded import Embedded
+from engine.models.limits import Limits, Slot, Unlimited
 from engine.models.litellm_wire import LiteLLMWire
 from engine.models.names import PROVIDERS, Target
 from engine.models.openai_wire import OpenAIWire
+from engine.models.paying import Paid, expected_tokens
 from engine.models.redact import redact
-from engine.models.vendor_errors import Failure, is_vendors, no_key, translate
+from engine.models.vendor_errors import Failure, is_vendors, never_sent, no_key, translate
 from engine.models.wire import Assembly, Call
 from engine.ports import Asked, Message, ModelReply, ModelRequest, TextDelta, collect_tokens
 
@@ -57,8 +59,15 @@ class Adapter:
     """Asks models. `Models` adds what the page needs."""
 
     def __init__(
-        self, chooser: Chooser, local: Embedded, *, backoff: float = 0.5, sleep: Sleep = asyncio.sleep
+        self,
+        chooser: Chooser,
+        local: Embedded,
+        *,
+        backoff: float = 0.5,
+        sleep: Sleep = asyncio.sleep,
+        limits: Limits | None = None,
     ) -> None:
+        self.limits = limits or Unlimited(sleep)
         self._chooser = chooser
         self._embedded = local
         self._backoff = backoff
@@ -71,6 +80,7 @@ class Adapter:
         await self._openai.close()
         await self._litellm.close()
         await self._embedded.close()
+        await self.limits.close()
 
     async def load(self, models: Collection[Asked]) -> None:
         """Import what asking these models takes. A name that leads nowhere is told when it is asked."""
@@ -191,7 +201,10 @@ class Adapter:
         for _ in range(_MAX_DIALECTS):
             question = ask(request, messages, target, dialect)
             try:
-                async with aclosing(self._call(question, deadline)) as pieces:
+                async with (
+                    Paid(request.purse, question) as paid,
+                    aclosing(self._call(paid, deadline)) as pieces,
+                ):
                     async for piece in pieces:
                         yield piece
                 if remember:
@@ -205,33 +218,60 @@ class Adapter:
                 dialect, remember = simpler, remember and lasting(failed.failure.words)
         raise first or _Failed(Failure(ModelUnavailable("The model was not asked."), "request"))
 
-    async def _call(
-        self, question: Question, deadline: float | None
-    ) -> AsyncGenerator[TextDelta | _Answer, None]:
+    async def _call(self, paid: Paid, deadline: float | None) -> AsyncGenerator[TextDelta | _Answer, None]:
         """One call over a wire. Raises _Failed for the vendor's errors."""
+        question = paid.question
         target = question.target
         if target.key is None and target.address is None and target.provider in PROVIDERS:
             raise _Failed(Failure(no_key(target), "auth"))
         assembly = Assembly()
         try:
-            async with self._place(target) as place:
+            async with self._turn(question, deadline) as slot, self._place(target) as place:
+                paid.sent = True
                 call = self._wire(place).chunks(Call(place, question.body))
                 async with aclosing(call), aclosing(_until(deadline, call)) as chunks:
                     async for chunk in chunks:
                         text = assembly.add(chunk)
                         if text and not question.tools_as_json:
                             yield TextDelta(text)
+                paid.usage, slot.used = assembly.usage, assembly.usage.total
         except ModelError as error:
             raise _Failed(Failure(error, "ours")) from None
         except TimeoutError:
             late = ModelTimeout(f"No answer from {target.title} in time.", "Give it more time: `timeout`.")
             raise _Failed(Failure(late, "timeout")) from None
         except Exception as error:  # noqa: BLE001 - the SDKs raise what they like; all of it is translated
-            raise self._translated(error, target) from None
+            failed = self._translated(error, target)
+            await self._heed(failed.failure, paid, error)
+            raise failed from None
         if assembly.finish_reason is None:
             broken = ModelUnavailable(f"The reply of {target.title} broke off.", "Try again.")
             raise _Failed(Failure(broken, "broken", again=True))
         yield _Answer(question, assembly)
+
+    @asynccontextmanager
+    async def _turn(self, question: Question, deadline: float | None) -> AsyncIterator[Slot]:
+        """A place among the calls that the provider allows. ModelTimeout where none was free in time."""
+        target = question.target
+        expected = expected_tokens(question.body)
+        slot = self.limits.slot(target.provider, expected, deadline)
+        try:
+            held = await slot.__aenter__()
+        except TimeoutError:
+            raise ModelTimeout(
+                f"No call to {target.title} was free in time.", "Raise its limit, or the node's `timeout`."
+            ) from None
+        try:
+            yield held
+        finally:
+            await slot.__aexit__(None, None, None)
+
+    async def _heed(self, failure: Failure, paid: Paid, error: Exception) -> None:
+        """What a failed call means for others: it cost nothing, say, or the vendor wants to be left alone."""
+        paid.kind = failure.kind
+        paid.sent = paid.sent and not never_sent(error)
+        if failure.kind == "rate" and failure.wait:
+            await self.limits.pause(paid.question.target.provider, failure.wait)
 
     def _translated(self, error: Exception, target: Target) -> _Failed:
         secrets = [*self._chooser.secrets(), self._embedded.api_key]

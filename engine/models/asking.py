@@ -25,6 +25,7 @@ class Question:
     request: ModelRequest
     target: Target
     body: Mapping[str, Any]
+    dialect: Dialect
     schema: Mapping[str, Any] | None = None
     sent: WireSchema | None = None
     tools_as_json: bool = False
@@ -60,7 +61,7 @@ def ask(request: ModelRequest, messages: Sequence[Message], target: Target, dial
     )
     if target.wire == "embedded" and schema is None:
         body.update(embedded.AGAINST_LOOPS)
-    return Question(request, target, body, schema, sent, as_json)
+    return Question(request, target, body, dialect, schema, sent, as_json)
 
 
 def _form(schema: Mapping[str, Any], target: Target, dialect: Dialect) -> WireSchema:

@@ -10,6 +10,7 @@ from engine.errors import ModelMissing, ModelUnavailable
 from engine.models import embedded, pricing
 from engine.models.adapter import Adapter
 from engine.models.choice import CUSTOM, Chooser, Chosen, CredentialStore, InMemory, ModelChoice
+from engine.models.limits import Limits
 from engine.models.names import (
     EMBEDDED,
     PROVIDERS,
@@ -33,7 +34,7 @@ class Models(ModelClient):
 
     Costs are US dollars by list price; None where no price is known; 0.0 for the embedded model and for
     Ollama's local models, which are known to be free. `backoff` is the first pause before a failed call is made
-    again, in seconds.
+    again, in seconds. `limits` bounds the calls of each provider; without it none is bounded.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class Models(ModelClient):
         *,
         backoff: float = 0.5,
         cache_prompt: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         self._store = store or InMemory()
         self._chooser = Chooser(choice, self._store)
         self._embedded = embedded.Embedded(cache_prompt=cache_prompt)
-        self._adapter = Adapter(self._chooser, self._embedded, backoff=backoff)
+        self._adapter = Adapter(self._chooser, self._embedded, backoff=backoff, limits=limits)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[TextDelta | ModelReply, None]:
         """The reply in pieces, then whole. Raises ModelError, never a vendor's error."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ class Usage:
     prompt: int | None = None
     completion: int | None = None
     cached: int = 0
+
+    @property
+    def total(self) -> int | None:
+        return None if self.prompt is None or self.completion is None else self.prompt + self.completion
 
 
 @functools.cache
@@ -63,6 +68,25 @@ def cost(found: Mapping[str, Any] | None, usage: Usage) -> float | None:
         + min(usage.cached, usage.prompt) * cached_price
         + usage.completion * completion_price
     )
+
+
+def prices(found: Mapping[str, Any] | None, prompt: int) -> tuple[float | None, float | None]:
+    """Dollars per token in and out, for a prompt of so many tokens; None where no price is known."""
+    return (None, None) if found is None else _prices(found, prompt)
+
+
+def most_output(found: Mapping[str, Any] | None) -> int | None:
+    """The longest reply that the model can give, in tokens."""
+    most = (found or {}).get("max_output_tokens") or (found or {}).get("max_tokens")
+    return most if isinstance(most, int) and most > 0 else None
+
+
+def dollars(amount: float) -> str:
+    """An amount for a sentence: `0.0123 dollars`, never in powers of ten."""
+    if amount == 0 or amount >= 1:
+        return f"{amount:.2f} dollars"
+    digits = min(12, 2 - math.floor(math.log10(amount)))
+    return f"{amount:.{digits}f}".rstrip("0") + " dollars"
 
 
 def _prices(found: Mapping[str, Any], prompt: int) -> tuple[float | None, float | None]:

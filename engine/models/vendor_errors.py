@@ -131,6 +131,16 @@ def is_vendors(error: BaseException) -> bool:
     return any(cls.__module__.partition(".")[0] in VENDORS for cls in type(error).__mro__)
 
 
+def never_sent(error: BaseException) -> bool:
+    """Whether the connection was not even made, so that nothing can have been charged."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if type(seen).__name__ in ("ConnectError", "ConnectTimeout"):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
 def kind_of(cls: type[BaseException]) -> str | None:
     """The kind of an SDK's exception class, by the nearest ancestor that is named here."""
     for ancestor in cls.__mro__:
