@@ -149,7 +149,7 @@ class Models:
 async def ours(shape: Shape, path: Path, synchronous: str) -> AsyncIterator[Batch]:
     """A batch runs the shape as often as it says; afterwards its rows are counted."""
     tools = ToolRegistry(TOOLS)
-    workflow = _workflow(shape, tools)
+    workflow = compiled(shape, tools)
     db = open_db(path, synchronous=synchronous)
     engine = Engine(SqliteRunStore(db), Models(), tools)
     run_ids: list[str] = []
@@ -176,7 +176,7 @@ async def ours(shape: Shape, path: Path, synchronous: str) -> AsyncIterator[Batc
 LEVELS = {"NORMAL": 1, "FULL": 2}
 
 
-def _workflow(shape: Shape, tools: ToolRegistry) -> Workflow:
+def compiled(shape: Shape, tools: ToolRegistry) -> Workflow:
     checked = check(yaml.safe_dump(shape.document, sort_keys=False), tools)
     if checked.workflow is None:
         raise SystemExit(f"{shape.name}: {checked.errors}")
