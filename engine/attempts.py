@@ -1,4 +1,8 @@
-"""One attempt of a node: run it within its time, and say in one form how it went, whatever it raised."""
+"""One attempt of a node, or of one element of it: run it within its time, and say in one form how it went,
+whatever it raised.
+
+An attempt that can't go on by itself is no outcome: Parked passes through.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import ModelError, NodeError, ParlanceError
-from engine.nodes import Step, runner_of
+from engine.errors import ModelError, NodeError, ParlanceError, RunStopped
+from engine.nodes import Run, Step, runner_of
+from engine.nodes.step import Parked
 from engine.templates import TemplateError
 from tools.errors import ToolError, ToolRetry
 
@@ -29,7 +34,10 @@ class Outcome:
 
 
 async def attempt(step: Step) -> Outcome:
-    """Run the node once. Every failure is a NodeError of that node; only cancellation passes through."""
+    """Run the node once. Every failure is a NodeError of that node; only cancellation and Parked pass through.
+
+    Parked also where something that must not happen twice may have happened: then a person is asked.
+    """
     clock = step.services.clock
     started = clock.now()
     try:
@@ -39,29 +47,51 @@ async def attempt(step: Step) -> Outcome:
         if task is None or task.cancelling():
             raise
         error = NodeError(step.node.id, "It broke off by itself.", "Try again.", retryable=True)
-        return Outcome(started, clock.now(), error=error)
-    except Exception as error:  # noqa: BLE001 - foreign code: the outcome records what happened
-        return Outcome(started, clock.now(), error=_node_error(step, error))
-    return Outcome(started, clock.now(), writes)
+        refused = False
+    except Parked:
+        raise
+    except Exception as trouble:  # noqa: BLE001 - foreign code: the outcome records what happened
+        error = _node_error(step, trouble)
+        refused = isinstance(trouble, ToolError) and trouble.refused
+    else:
+        return Outcome(started, clock.now(), writes)
+    if step.in_flight is not None and not refused:
+        from engine.nodes.effects import doubt
+
+        await doubt(step, error.message)
+    return Outcome(started, clock.now(), error=error)
 
 
 async def _in_time(step: Step) -> Mapping[str, Any]:
-    run = runner_of(step.node.kind)
-    if step.node.timeout is None:
-        return await run(step)
-    limit = asyncio.timeout(step.node.timeout)
+    node = step.node
+    run = runner_of("each" if node.each is not None else node.kind)
+    if node.timeout is None or node.each is not None or node.kind == "ask":
+        return await _guarded(step, run)
+    limit = asyncio.timeout(node.timeout)
     try:
         async with limit:
-            return await run(step)
+            return await _guarded(step, run)
     except TimeoutError:
         if not limit.expired():
             raise
         raise NodeError(
-            step.node.id,
-            f"It took longer than its {step.node.timeout:g} seconds.",
+            node.id,
+            f"It took longer than its {node.timeout:g} seconds.",
             "Raise `timeout`, or set `retry` to try again.",
             retryable=True,
         ) from None
+
+
+async def _guarded(step: Step, run: Run) -> Mapping[str, Any]:
+    """Run it; what must not happen twice as a whole says so before it begins."""
+    node = step.node
+    if node.effect != "once" or node.each is not None:
+        return await run(step)
+    if node.kind != "tool" and node.said_effect != "once":
+        return await run(step)
+    from engine.nodes.effects import once
+
+    return await once(step, run)
 
 
 def pause_before(step: Step) -> float:
@@ -72,6 +102,8 @@ def pause_before(step: Step) -> float:
 def _node_error(step: Step, error: Exception) -> NodeError:
     """Any failure in words; what its own errors are not is a fault of ours or of a plug-in, and logged."""
     name = step.node.id
+    if isinstance(error, RunStopped):
+        return error
     if isinstance(error, NodeError):
         return NodeError(name, step.hide(error.message), step.hide(error.fix), retryable=error.can_retry)
     if isinstance(error, ToolError):

@@ -15,15 +15,16 @@ Fired = tuple[tuple[int, str], ...]
 
 
 def fired_by(edges: Iterable[Edge], state: Mapping[str, Any], rounds: int = 0) -> Fired:
-    """The edges that fire, as (edge's index, target), END included, none twice.
+    """The edges that fire when a node ends well, as (edge's index, target), END included, none twice.
 
     `rounds` says how often a looping node has run in this entry. RunError, naming the node, when no route
     matches or a condition can't be evaluated.
     """
     fired: dict[tuple[int, str], None] = {}
     for edge in edges:
-        for target in _targets(edge, state, rounds):
-            fired[edge.index, target] = None
+        if not edge.failure:
+            for target in _targets(edge, state, rounds):
+                fired[edge.index, target] = None
     return tuple(fired)
 
 

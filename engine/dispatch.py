@@ -1,33 +1,33 @@
 """Who executes a run: the port, and its local form, where this process does and the store keeps what is unfinished.
 
 Every process says from time to time that it lives. A run is taken over only from a process that has ended,
-under a higher epoch, so that even an owner thought dead by mistake can write nothing more.
+under a higher epoch, so that even an owner thought dead by mistake can write nothing more. A parked run is
+nobody's; it is taken by whoever woke it, or by a process that recovers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from engine.errors import ParlanceError
-from engine.ledger import Ledger
+from engine.errors import Conflict, NotFound, ParlanceError
+from engine.executor import Executor, PlanLoader
+from engine.host import TIMEOUT
 from engine.live import LiveRun
 from engine.nodes import Services
 from engine.plan import Plan
 from engine.ports import Process, RunRecord, RunStore
 from engine.process import is_gone, this_process
-from engine.resume import begin, resume
 
 log = logging.getLogger(__name__)
 
-PlanLoader = Callable[[RunRecord], Plan]
-"""Makes the plan of a stored run anew; ParlanceError when its document is refused now."""
-
 POLL = 0.4
-"""Seconds between looks for requests to cancel, while runs are executed here."""
+"""Seconds between looks for requests to cancel and for wakes, while runs are executed here."""
+DUE = 1.0
+"""Seconds between looks for questions whose time is over, and for runs that nobody owns."""
 BEAT = 5.0
 RECOVER = 15.0
 
@@ -35,7 +35,13 @@ RECOVER = 15.0
 class Dispatcher(Protocol):
     """Starts runs and sees to it that they end."""
 
-    async def start(self, record: RunRecord, plan: Plan) -> None: ...
+    async def start(self, record: RunRecord, plan: Plan) -> None:
+        """Store the run and have it executed; at `not_before`, where it says so."""
+        ...
+
+    async def nudge(self, run_id: str) -> None:
+        """The run has been woken in the store: somebody is to go on with it now."""
+        ...
 
     async def cancel(self, run_id: str) -> None: ...
 
@@ -55,17 +61,15 @@ class LocalDispatcher:
 
     def __init__(self, store: RunStore, services: Services, load: PlanLoader, name: str | None) -> None:
         self._store = store
-        self._services = services
-        self._load = load
+        self._clock = services.clock
         self._process: Process = this_process(name, services.clock.now())
-        self._runs: dict[str, LiveRun] = {}
+        self._executor = Executor(store, services, load, self._process.id, self.nudge)
         self._watcher: asyncio.Task[None] | None = None
         self._recovers = False
         self._entering = asyncio.Lock()
-        self._claiming = asyncio.Lock()
 
     def live(self, run_id: str) -> LiveRun | None:
-        return self._runs.get(run_id)
+        return self._executor.live(run_id)
 
     async def enter(self) -> str:
         """Before the first run: say that this process lives, and go on saying so. Its id."""
@@ -80,118 +84,133 @@ class LocalDispatcher:
         if process_id == self._process.id:
             return True
         known = await self._store.process(process_id)
-        return known is not None and not is_gone(known, self._services.clock.now())
+        return known is not None and not is_gone(known, self._clock.now())
 
     async def start(self, record: RunRecord, plan: Plan) -> None:
-        """Store the run, then execute it in the background."""
         await self.enter()
-        live = LiveRun(record, plan, self._services, self._store)
-        failure: ParlanceError | None = None
-        try:
-            opens = [live.opened(visit, record.created_at) for visit in begin(live)]
-        except ParlanceError as error:
-            opens, failure = [], error
-        live.ledger.create(self._process.id, tuple(each.started for each in opens))
-        self._keep(live)
-        try:
-            await self._store.create(live.ledger.record)
-        except BaseException:
-            self._runs.pop(record.id, None)
-            raise
-        if failure is not None:
-            live.conclude(failure)
+        if record.not_before is not None and record.not_before > self._clock.now():
+            await self._executor.create(record, plan)
         else:
-            live.launch(opens)
+            await self._executor.start(record, plan)
+
+    async def nudge(self, run_id: str) -> None:
+        live = self._executor.live(run_id)
+        if live is not None:
+            live.wake()
+        else:
+            await self._take(run_id)
 
     async def cancel(self, run_id: str) -> None:
-        """Stop a run wherever it is executed; one whose owner has ended is taken over for that."""
-        live = self._runs.get(run_id)
-        if live is None:
-            await self._store.request_cancel(run_id)
-            await self._claim_gone(only=run_id)
-            live = self._runs.get(run_id)
-        if live is not None:
+        """Stop a run and those below it, wherever they are executed; what has no living owner is taken over for
+        that.
+        """
+        await self._store.request_cancel(run_id)
+        await self._stop(run_id)
+
+    async def _stop(self, run_id: str) -> None:
+        for _ in range(3):  # it may be parked, or woken, in just that moment
+            live = self._executor.live(run_id) or await self._take(run_id)
+            if live is None:
+                break
             live.cancel()
-            await asyncio.wait([live.ended], timeout=2)
+            await asyncio.wait([live.settled], timeout=2)
+            if self._executor.live(run_id) is None and not live.parked:
+                break
+        for child in await self._store.children(run_id):
+            if child.end_event is None:
+                await self._stop(child.id)
 
     async def recover(self) -> list[str]:
         """Take over what has no living owner, now and from time to time; the ids of the runs that go on."""
         await self.enter()
         self._recovers = True
-        return await self._claim_gone()
+        return await self._take_gone()
 
     async def close(self) -> None:
         """Let go of what runs, and say that this process has ended."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
-        await asyncio.gather(*(live.leave() for live in list(self._runs.values())))
+        await self._executor.leave()
         if self._watcher is not None:
             await self._store.leave(self._process.id)
             self._watcher = None
 
     # --- taking over ---
 
-    async def _claim_gone(self, only: str | None = None) -> list[str]:
+    async def _take(self, run_id: str) -> LiveRun | None:
+        """Go on with one run here, unless a living process has it, it is parked, or it has ended."""
+        run = await self._store.get(run_id)
+        owner = None if run.process is None else await self._store.process(run.process)
+        if run.end_event is not None or run.parked or not self._is_free(run.process, owner):
+            return None
+        await self.enter()
+        return await self._executor.claim(run_id, run.epoch)
+
+    async def _take_gone(self) -> list[str]:
         claimed = []
-        async with self._claiming:
-            for run_id, epoch, owner_id, owner in await self._store.unfinished():
-                if run_id in self._runs or only not in (None, run_id) or not self._is_free(owner_id, owner):
-                    continue
-                await self.enter()
-                record = await self._store.claim(run_id, epoch, self._process.id)
-                if record is not None:
-                    await self._go_on(record)
-                    claimed.append(run_id)
+        for run_id, epoch, owner_id, owner in await self._store.unfinished():
+            if self._is_free(owner_id, owner) and await self._executor.claim(run_id, epoch) is not None:
+                claimed.append(run_id)
         return claimed
+
+    async def _take_unowned(self) -> None:
+        for run_id, epoch in await self._store.unowned():
+            await self._executor.claim(run_id, epoch)
 
     def _is_free(self, owner_id: str | None, owner: Process | None) -> bool:
         """Whether nobody executes the run. What is ours and not here was let go of when the store failed."""
         if owner is None or (owner_id == self._process.id and owner.pid == self._process.pid):
             return True
-        return is_gone(owner, self._services.clock.now())
-
-    async def _go_on(self, record: RunRecord) -> None:
-        rows = await self._store.rows(record.id)
-        try:
-            plan = self._load(record)
-        except Exception as error:
-            log.warning("run %s can't go on", record.id, exc_info=error)
-            await self._give_up(Ledger(record, self._store, rows), error)
-            return
-        live = LiveRun(record, plan, self._services, self._store, rows)
-        self._keep(live)
-        resume(live)
-        if record.cancel_requested:
-            live.cancel()
-
-    async def _give_up(self, ledger: Ledger, error: Exception) -> None:
-        """End a run whose document this version refuses."""
-        good = sum(row.status == "ok" for row in ledger.rows)
-        await ledger.end([], "failed", str(error), self._services.clock.now(), range(1, good + 1))
-
-    def _keep(self, live: LiveRun) -> None:
-        run_id = live.ledger.record.id
-        self._runs[run_id] = live
-        live.ended.add_done_callback(lambda _: self._runs.pop(run_id, None))
+        return is_gone(owner, self._clock.now())
 
     # --- signs of life ---
 
     async def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        beat = recovered = loop.time()
+        """All that this process does from time to time, in one task however many runs there are."""
+        now = asyncio.get_running_loop().time
+        tasks: list[tuple[Callable[[], Awaitable[object]], float]] = [
+            (self._executor.attend, POLL),
+            (self._answer_due, DUE),
+            (self._take_woken, DUE),
+            (self._beat, BEAT),
+            (self._take_lost, RECOVER),
+        ]
+        due = [now() + every for _, every in tasks]
         while True:
             await asyncio.sleep(POLL)
+            for number, (task, every) in enumerate(tasks):
+                if now() < due[number]:
+                    continue
+                due[number] = now() + every
+                try:
+                    await task()
+                except ParlanceError as error:
+                    log.warning("runs can't be looked after: %s", error)
+
+    async def _beat(self) -> None:
+        await self._store.beat(replace(self._process, beat_at=self._clock.now()))
+
+    async def _take_woken(self) -> None:
+        if self._recovers:
+            await self._take_unowned()
+
+    async def _take_lost(self) -> None:
+        if self._recovers:
+            await self._take_gone()
+
+    async def _answer_due(self) -> None:
+        """Give the default answer, or none, to questions whose time is over; those of runs executed elsewhere
+        only where this process recovers.
+        """
+        at = self._clock.now()
+        if not self._recovers and not self._executor.is_due(at):
+            return
+        for wait in await self._store.waits(due_before=at):
+            if not self._recovers and self._executor.live(wait.run_id) is None:
+                continue
             try:
-                if self._runs:
-                    for run_id in await self._store.cancel_requests(self._process.id):
-                        if run_id in self._runs:
-                            self._runs[run_id].cancel()
-                if loop.time() - beat >= BEAT:
-                    beat = loop.time()
-                    await self._store.beat(replace(self._process, beat_at=self._services.clock.now()))
-                if self._recovers and loop.time() - recovered >= RECOVER:
-                    recovered = loop.time()
-                    await self._claim_gone()
-            except ParlanceError as error:
-                log.warning("runs can't be looked after: %s", error)
+                await self._store.answer(wait.run_id, wait.path, wait.iteration, wait.default, TIMEOUT, at)
+            except (Conflict, NotFound):
+                continue  # somebody was faster
+            await self.nudge(wait.run_id)

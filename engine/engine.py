@@ -1,4 +1,4 @@
-"""The engine as everybody else sees it: start, follow, show, cancel and recover runs of workflows."""
+"""The engine as everybody else sees it: start, follow, show, answer, cancel and recover runs of workflows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.answers import find_wait, read_answer
 from engine.dispatch import Dispatcher, LocalDispatcher
 from engine.errors import FenceLost, WorkflowInvalid
-from engine.follow import ended, follow
+from engine.follow import follow, settled, stored_view
 from engine.inputs import read_inputs
 from engine.nodes import Services
 from engine.nodes.step import Secrets
 from engine.plan import Plan, Plans
 from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore
-from engine.view import run_view, summary_view
+from engine.view import summary_view, time_text, wait_view
 from engine.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -73,35 +74,54 @@ class Engine:
         conversation_id: str | None = None,
         message_id: str | None = None,
         force_model: str | None = None,
+        delay: float | None = None,
+        priority: int = 0,
+        limit_usd: float | None = None,
+        dry: bool = False,
+        origin: Mapping[str, Any] | None = None,
     ) -> str:
-        """Store a run and execute it in the background; its id. InputError before anything is stored."""
+        """Store a run and execute it in the background; its id. InputError before anything is stored.
+
+        `delay` in seconds: it starts then, in whichever process recovers. The other options: see RunRecord.
+        """
         plan = self._plans.of(workflow)
+        run_id, now = uuid.uuid4().hex[:16], self._clock.now()
         record = RunRecord(
-            id=uuid.uuid4().hex[:16],
+            id=run_id,
+            root_id=run_id,
             workflow=workflow.name,
             yaml=workflow.text,
             inputs=read_inputs(workflow, inputs),
             status="running",
-            created_at=self._clock.now(),
+            created_at=now,
             owner=owner,
             conversation_id=conversation_id,
             message_id=message_id,
             force_model=force_model,
             digest=plan.digest,
             shape=plan.shape,
+            not_before=None if delay is None else now + delay,
+            priority=priority,
+            limit_usd=limit_usd,
+            dry=dry,
+            origin=origin,
         )
         await self._dispatcher.start(record, plan)
         return record.id
 
     async def wait(self, run_id: str) -> dict[str, Any]:
-        """The view of the run once it has ended. NotFound; StoreError or RunError when this process let go of it."""
+        """The view of the run once it has ended, or waits for a person. NotFound; StoreError or RunError when this
+        process let go of it.
+        """
         live = self._dispatcher.live(run_id)
         if live is not None:
             try:
-                return await asyncio.shield(live.ended)
+                view = await asyncio.shield(live.settled)
             except FenceLost:
-                pass  # another process goes on with it
-        return await ended(self.store, self._dispatcher, run_id)
+                view = None  # another process goes on with it
+            if view is not None:
+                return view
+        return await settled(self.store, self._dispatcher, run_id)
 
     async def run(self, workflow: Workflow, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Start, then wait."""
@@ -112,14 +132,43 @@ class Engine:
         await self.store.get(run_id)
         await self._dispatcher.cancel(run_id)
 
-    def events(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
-        """The run's events above `after`: those stored, then those that come; ends after run_ended. NotFound."""
-        return follow(self.store, self._dispatcher, run_id, after)
+    async def answer(
+        self, run_id: str, node: str, value: Any, by: str = "local", iteration: int | None = None
+    ) -> dict[str, Any]:
+        """Answer the question of a node of this run, or of one below it, and go on; the run's view.
+
+        `node` is a node's id or the path of a question, of several the oldest is meant. InputError, and nothing
+        is stored, for an answer that does not fit; NotFound, saying what waits, where nothing does; Conflict,
+        saying who answered first, where there is an answer already.
+        """
+        run = await self.store.get(run_id)
+        wait = await find_wait(self.store, run, node, iteration)
+        asking = run if wait.run_id == run.id else await self.store.get(wait.run_id)
+        found = read_answer(wait, self._load(asking).workflow, value)
+        await self.store.answer(wait.run_id, wait.path, wait.iteration, found, by, self._clock.now())
+        await self._dispatcher.nudge(wait.run_id)
+        return await self.view(run_id)
+
+    async def waiting(
+        self, *, owner: str = "local", conversation_id: str | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """The open questions of all runs, oldest first, as in a run's view, each with its `run_id` (the one that a
+        person started) and `asked_at`."""
+        found = await self.store.waits(owner=owner, conversation_id=conversation_id, limit=limit)
+        return [
+            {"run_id": wait.root_id, **wait_view(wait), "asked_at": time_text(wait.created_at)}
+            for wait in found
+        ]
+
+    def events(self, run_id: str, after: int = 0, *, until_waiting: bool = False) -> AsyncIterator[RunEvent]:
+        """The run's events above `after`: those stored, then those that come; ends after run_ended, or as soon as
+        the run waits for a person. NotFound.
+        """
+        return follow(self.store, self._dispatcher, run_id, after, until_waiting=until_waiting)
 
     async def view(self, run_id: str) -> dict[str, Any]:
         """What `run --json` prints. NotFound."""
-        run = await self.store.get(run_id)
-        return run_view(run, await self.store.rows(run_id))
+        return await stored_view(self.store, await self.store.get(run_id))
 
     async def record(self, run_id: str) -> RunRecord:
         """The run as it is stored, with its owner, its document and its conversation. NotFound."""

@@ -8,15 +8,20 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from engine.dispatch import Dispatcher
-from engine.ports import NodeRow, RunEvent, RunRecord, RunStore
+from engine.ports import NodeRow, RunEvent, RunRecord, RunStore, Wait
 from engine.view import first_events, row_events, run_view
 
 POLL = 0.25
 """Seconds between looks at a run that another process executes."""
 
 
-async def follow(store: RunStore, dispatcher: Dispatcher, run_id: str, after: int) -> AsyncIterator[RunEvent]:
-    """Every event with an id above `after`, to run_ended. NotFound for an unknown run."""
+_FOR_A_PERSON = ("waiting", "unknown")
+
+
+async def follow(
+    store: RunStore, dispatcher: Dispatcher, run_id: str, after: int, *, until_waiting: bool = False
+) -> AsyncIterator[RunEvent]:
+    """Every event with an id above `after`, to run_ended, or until the run waits for a person. NotFound."""
     rows: list[NodeRow] = []
     first = True
     while True:
@@ -25,7 +30,10 @@ async def follow(store: RunStore, dispatcher: Dispatcher, run_id: str, after: in
         run = await store.get(run_id)
         new = await store.rows(run_id, rows[-1].seq if rows else 0)
         rows += new
-        for event in [*(first_events(run) if first else ()), *(e for row in new for e in row_events(row))]:
+        for event in [
+            *(first_events(run) if first else ()),
+            *(e for row in new for e in row_events(row, run.prefix)),
+        ]:
             if event.id > after:
                 yield event
         first = False
@@ -33,7 +41,14 @@ async def follow(store: RunStore, dispatcher: Dispatcher, run_id: str, after: in
             if run.end_event > after:
                 yield RunEvent(run.end_event, run_id, "run_ended", run_view(run, rows))
             return
+        if until_waiting and is_settled(run):
+            return
         await _wait(news)
+
+
+def is_settled(run: RunRecord) -> bool:
+    """Whether the run has ended, or can't go on before a person has answered."""
+    return run.end_event is not None or (run.parked and run.status in _FOR_A_PERSON)
 
 
 async def _wait(news: asyncio.Event | None) -> None:
@@ -45,12 +60,25 @@ async def _wait(news: asyncio.Event | None) -> None:
             await news.wait()
 
 
-async def ended(store: RunStore, dispatcher: Dispatcher, run_id: str) -> dict[str, Any]:
-    """The run's view once it has ended, whoever executes it."""
+async def settled(store: RunStore, dispatcher: Dispatcher, run_id: str) -> dict[str, Any]:
+    """The run's view once it has ended or waits for a person, whoever executes it."""
     while True:
         live = dispatcher.live(run_id)
         news = live.ledger.news() if live else None
-        run: RunRecord = await store.get(run_id)
-        if run.end_event is not None:
-            return run_view(run, await store.rows(run_id))
+        run = await store.get(run_id)
+        if is_settled(run):
+            return await stored_view(store, run)
         await _wait(news)
+
+
+async def stored_view(store: RunStore, run: RunRecord) -> dict[str, Any]:
+    """What `run --json` prints, with the open questions of the run and of those below it."""
+    rows = await store.rows(run.id)
+    if run.end_event is not None:
+        return run_view(run, rows)
+    waits = await store.waits(root_id=run.root_id or run.id)
+    return run_view(run, rows, [wait for wait in waits if _is_below(wait, run)])
+
+
+def _is_below(wait: Wait, run: RunRecord) -> bool:
+    return wait.run_id == run.id or wait.path.startswith(run.prefix)

@@ -30,7 +30,11 @@ class Arrow:
 
 
 class Graph:
-    """Nodes by number (their place in the document), arrows by number, and the way in."""
+    """Nodes by number (their place in the document), arrows by number, and the way in.
+
+    `plain` and `failing` say per node what fires when it ends well (None: the state decides) and when it fails in
+    a way that the document deals with. `errors` are the fields of the state for such failures.
+    """
 
     def __init__(self, workflow: Workflow) -> None:
         self.workflow = workflow
@@ -50,7 +54,9 @@ class Graph:
             for n, node in enumerate(self.nodes)
             if any(e.loop for e in self.leaving[n])
         }
+        self.errors = tuple(error_field(node.id) for node in self.nodes if node.on_error != "fail")
         self.plain = [_plain(edges) for edges in self.leaving]
+        self.failing = [_failing(edges) for edges in self.leaving]
         self._blockers: dict[int, int] = {}
         self._cyclic = 0
         self._upstream: dict[int, int] | None = None
@@ -104,7 +110,19 @@ def _plain(edges: Iterable[Edge]) -> tuple[tuple[int, str], ...] | None:
     """What always fires when a node ends, as (edge's index, target); None where the state decides."""
     if any(edge.routes or edge.loop for edge in edges):
         return None
-    return tuple(dict.fromkeys((edge.index, target) for edge in edges for target in edge.to))
+    return tuple(
+        dict.fromkeys((edge.index, target) for edge in edges if not edge.failure for target in edge.to)
+    )
+
+
+def _failing(edges: Iterable[Edge]) -> tuple[tuple[int, str], ...]:
+    """What fires instead when the node fails; empty where its `on_error` names no node."""
+    return tuple((edge.index, target) for edge in edges if edge.failure for target in edge.to)
+
+
+def error_field(node: str) -> str:
+    """Where the state keeps why a node failed whose failure `on_error` deals with."""
+    return f"_error_{node}"
 
 
 def _with_entry(workflow: Workflow) -> tuple[Edge, ...]:

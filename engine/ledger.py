@@ -7,7 +7,7 @@ seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from engine.attempts import Outcome
 from engine.control import Fired
 from engine.errors import ParlanceError, StoreError
 from engine.nodes import Step
-from engine.ports import NodeRow, NodeStatus, RunEnd, RunRecord, RunStatus, RunStore, Started
+from engine.nodes.step import Usage
+from engine.ports import NodeRow, NodeStatus, Park, RunEnd, RunRecord, RunStatus, RunStore, Started, Wait
 from engine.scheduler import Visit
 from engine.view import run_view, totals
 from engine.workflow import Node
@@ -23,13 +24,19 @@ from engine.workflow import Node
 
 @dataclass(slots=True, eq=False)
 class Open:
-    """A visit that has been started, as a row says, and has not ended. `since` is when it was to start."""
+    """A visit that has been started, as a row says, and has not ended. `since` is when it was to start.
+
+    `parked` says what for it waits without a task, None while it runs; `wakes` how often its run had been woken
+    when it began to run.
+    """
 
     visit: Visit
     node: Node
     attempt: int
     since: float
     step: Step | None = None
+    parked: RunStatus | None = None
+    wakes: int = 0
 
     @property
     def started(self) -> Started:
@@ -43,16 +50,25 @@ class Ledger:
         self.record = record
         self.rows = list(rows)
         self.cost = sum(row.cost_usd or 0 for row in rows)
-        self._store = store
+        self.store = store
         self._event = 1 + len(record.starts)
         if self.rows:
             self._event = self.rows[-1].event + len(self.rows[-1].starts)
         self._news: asyncio.Event | None = None
+        self._found: dict[tuple[str, int], list[NodeRow]] = {}
+        self._looked = 0
 
-    def create(self, process_id: str, starts: tuple[Started, ...]) -> None:
+    def create(self, process_id: str | None, starts: tuple[Started, ...]) -> None:
         """Make the record of a new run complete: who owns it, and what it starts with."""
         self.record = replace(self.record, process=process_id, starts=starts)
         self._event = 1 + len(starts)
+
+    def rows_of(self, path: str, iteration: int) -> Sequence[NodeRow]:
+        """The rows at a path for one visit, oldest first."""
+        for row in self.rows[self._looked :]:
+            self._found.setdefault((row.path, row.iteration), []).append(row)
+        self._looked = len(self.rows)
+        return self._found.get((path, iteration), ())
 
     def row(
         self,
@@ -90,9 +106,54 @@ class Ledger:
         self.rows.append(row)
         return row
 
+    def open_row(
+        self,
+        step: Step,
+        path: str,
+        status: NodeStatus,
+        times: tuple[float, float],
+        writes: Mapping[str, Any],
+        usage: Usage,
+        *,
+        attempt: int,
+        error: str | None = None,
+    ) -> NodeRow:
+        """A row that leaves its visit open, see NodeRow. What is about to begin is no event."""
+        self._event += status != "running"
+        row = NodeRow(
+            run_id=self.record.id,
+            path=path,
+            node=step.node.id,
+            kind=step.node.kind,
+            iteration=step.iteration,
+            attempt=attempt,
+            status=status,
+            started_at=times[0],
+            ended_at=times[1],
+            writes=writes,
+            model=usage.model,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=usage.cost_usd,
+            error=error,
+            seq=self.rows[-1].seq + 1 if self.rows else 1,
+            event=self._event,
+        )
+        self.cost += usage.cost_usd or 0
+        self.rows.append(row)
+        return row
+
     async def append(self, *rows: NodeRow) -> None:
         """Write; returns when the rows are on disk. FenceLost when the run is no longer ours."""
-        await self._write(rows, None)
+        await self._write(rows)
+
+    async def append_safely(self, row: NodeRow, waits: Sequence[Wait] = ()) -> None:
+        """Write so that no loss of power undoes it."""
+        await self._write([row], waits=waits, flush=True)
+
+    async def park(self, status: RunStatus, woken: int) -> bool:
+        """Let go of the run, which waits; False when it has been woken more often than `woken` times."""
+        return await self._write((), park=Park(status, woken))
 
     async def end(
         self,
@@ -104,9 +165,9 @@ class Ledger:
     ) -> dict[str, Any]:
         """Write the last rows and the end in one transaction; the run's view.
 
-        `serials` says in which order the rows that are ok count, numbered from 1 among themselves.
+        `serials` says in which order the rows that count do so, numbered from 1 among themselves.
         """
-        good = [row.seq for row in self.rows if row.status == "ok"]
+        good = [row.seq for row in self.rows if row.counts]
         order = tuple(good[serial - 1] for serial in serials)
         self._event += 1
         end = RunEnd(
@@ -123,18 +184,29 @@ class Ledger:
         )
         return run_view(self.record, self.rows)
 
-    async def _write(self, rows: Sequence[NodeRow], end: RunEnd | None) -> None:
+    async def _write(
+        self,
+        rows: Sequence[NodeRow],
+        end: RunEnd | None = None,
+        *,
+        waits: Sequence[Wait] = (),
+        park: Park | None = None,
+        flush: bool = False,
+    ) -> bool:
+        run_id, epoch = self.record.id, self.record.epoch
         try:
-            await self._store.append(self.record.id, self.record.epoch, rows, end)
+            if flush or park is not None:
+                done = await self.store.append(run_id, epoch, rows, end, waits=waits, park=park, flush=flush)
+            else:
+                done = await self.store.append(run_id, epoch, rows, end)
         except ParlanceError:
             raise
         except Exception as error:
-            raise StoreError(
-                f"Run {self.record.id} can't be written: {error!r}.", "Please report this."
-            ) from error
+            raise StoreError(f"Run {run_id} can't be written: {error!r}.", "Please report this.") from error
         if self._news is not None:
             self._news.set()
             self._news = None
+        return done
 
     def news(self) -> asyncio.Event:
         """Set when the next row, or the end, is on disk."""

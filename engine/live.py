@@ -1,37 +1,50 @@
 """A run while this process executes it: one task per branch, from the first visits to the run's end.
 
 What follows a row starts only once the row is on disk. A task goes on with the first of its successors and
-leaves the others to new tasks.
+leaves the others to new tasks. A visit that can't go on by itself stays open without a task; when no visit has
+one, the run is parked: nobody's, until it is woken and claimed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from engine.attempts import Outcome, attempt, pause_before
 from engine.control import Fired, fired_by
-from engine.errors import NodeError, ParlanceError, RunError
+from engine.errors import NodeError, ParlanceError, RunError, RunStopped
+from engine.graph import error_field
+from engine.host import RunHost
 from engine.inputs import first_state
 from engine.ledger import Ledger, Open
 from engine.nodes import Services, Step
+from engine.nodes.step import Parked
 from engine.plan import Plan
-from engine.ports import NodeRow, RunRecord, RunStatus, RunStore
+from engine.ports import NodeRow, NodeStatus, RunRecord, RunStatus, RunStore
 from engine.scheduler import Scheduler, Visit
+from engine.workflow import Node
 
 log = logging.getLogger(__name__)
 
 GRACE = 0.8
 """Seconds that interrupted nodes get to stop before the run's end is written without them."""
 
+_PARKED: tuple[RunStatus, ...] = ("unknown", "waiting")
+"""Of several visits that wait for different things, the first of these is the run's status."""
+
 Stop = Literal["failed", "cancelled", "lost", "left", "ended"]
 """Why a run starts nothing more: an error, a request, the store or another owner, our own shutdown, its end."""
 
 
 class LiveRun:
-    """One run in this process. `ended` gives its view, or the error for which this process let go of it."""
+    """One run in this process.
+
+    `settled` gives its view once it has ended, None once it is parked, or the error for which this process let go
+    of it.
+    """
 
     def __init__(
         self, record: RunRecord, plan: Plan, services: Services, store: RunStore, rows: Sequence[NodeRow] = ()
@@ -39,16 +52,29 @@ class LiveRun:
         self.plan = plan
         self.scheduler = Scheduler(plan.graph, first_state(plan.workflow, record.inputs))
         self.ledger = Ledger(record, store, rows)
-        self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.host = RunHost(self.ledger, services.clock)
+        self.settled: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._services = services
+        self._prefix = record.prefix
         self._open: dict[Visit, Open] = {}
         self._tasks: dict[asyncio.Task[None], Open] = {}
         self._stop: Stop | None = None
         self._finisher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loaded = False
+        self._woken = record.woken
+        self._wakes = 0
+        self._waker: asyncio.Task[None] | None = None
+        self._parking = False
+        self._put_off: tuple[Stop, ParlanceError | None] | None = None
 
     # --- from outside ---
+
+    @property
+    def parked(self) -> bool:
+        """Whether this process has let go of it because it waits."""
+        done = self.settled.done() and self.settled.exception() is None
+        return done and self.settled.result() is None
 
     def opened(self, visit: Visit, since: float, attempt: int = 1) -> Open:
         return Open(visit, self.plan.graph.nodes[visit.node], attempt, since)
@@ -68,15 +94,24 @@ class LiveRun:
         self._open.update({each.visit: each for each in opens})
         self._halt("failed" if error else "ended", error)
 
-    def cancel(self) -> None:
-        """Interrupt what runs; the run ends as cancelled."""
+    def cancel(self, opens: Sequence[Open] = ()) -> None:
+        """Interrupt what runs, and what was open; the run ends as cancelled."""
+        self._open.update({each.visit: each for each in opens})
         self._halt("cancelled", None)
+
+    def wake(self, woken: int | None = None) -> None:
+        """Something that the run waits for may have come. `woken` is the store's count of that, where it is known."""
+        if self._stop is not None or (woken is not None and woken <= self._woken):
+            return
+        self._wakes += 1
+        self.host.forget()
+        if self._waker is None:
+            self._waker = asyncio.create_task(self._wake())
 
     async def leave(self) -> None:
         """Interrupt what runs and write nothing: whoever claims the run goes on with it."""
         self._halt("left", None)
-        if self._finisher is not None:
-            await asyncio.wait([self._finisher])
+        await asyncio.wait([self.settled])
 
     async def _load(self) -> None:
         """Load what asks models before any clock runs: the first import of an SDK takes half a second or more."""
@@ -115,6 +150,8 @@ class LiveRun:
         finally:
             if task is not None:
                 self._tasks.pop(task, None)
+        if not self._tasks and self._stop is None and self._open:
+            await self._park_run()
 
     async def _follow(self, each: Open, task: asyncio.Task[None] | None) -> None:
         """Run a visit, then the first of what follows it, and so on."""
@@ -135,11 +172,20 @@ class LiveRun:
         """One visit with all its attempts; gives what starts next, once that is on disk."""
         while True:
             step = each.step = self._step(each)
-            outcome = await attempt(step)
+            each.wakes = self._wakes
+            try:
+                outcome = await attempt(step)
+            except Parked as parked:
+                if await self._park(each, step, parked):
+                    return []
+                continue
             if each.visit not in self._open:  # it would not be interrupted, and the run has ended without it
                 return []
+            each.attempt = step.attempt
             if outcome.error is None:
-                return await self._succeed(each, step, outcome)
+                return await self._succeed(each, step, outcome, "ok")
+            if self._is_dealt_with(each, outcome.error):
+                return await self._succeed(each, step, dealt_with(each.node, outcome), "failed")
             if not self._may_try_again(each, outcome.error):
                 del self._open[each.visit]
                 await self._fail(self.ledger.row(step, outcome, "failed"), outcome.error)
@@ -154,22 +200,24 @@ class LiveRun:
             state=visit.state,
             services=self._services,
             run_id=record.id,
-            path=each.node.id,
+            path=self._prefix + each.node.id,
             iteration=visit.iteration,
             attempt=each.attempt,
             force_model=record.force_model,
+            host=self.host,
         )
 
-    async def _succeed(self, each: Open, step: Step, outcome: Outcome) -> list[Open]:
+    async def _succeed(self, each: Open, step: Step, outcome: Outcome, status: NodeStatus) -> list[Open]:
+        """A visit has ended, well or in a way that the document deals with: what follows."""
         visit = each.visit
-        fired, error = self._fired(visit, outcome.writes)
+        fired, error = self._fired(visit, outcome)
         started = self.scheduler.end(visit, outcome.writes, self.plan.graph.arrows_of(fired))
         error = error or self._endless(started) or self._too_dear(step)
         stopped = self._stop is not None or error is not None
         following = [] if stopped else [self.opened(found, outcome.ended_at) for found in started]
         del self._open[visit]
         self._open.update({found.visit: found for found in following})
-        row = self.ledger.row(step, outcome, "ok", fired, following)
+        row = self.ledger.row(step, outcome, status, fired, following)
         if error is not None:
             await self._fail(row, error)
         elif stopped or not self.scheduler.idle:
@@ -178,16 +226,19 @@ class LiveRun:
             await self._end([row], "ok", None)
         return following
 
-    def _fired(self, visit: Visit, writes: Mapping[str, Any]) -> tuple[Fired, RunError | None]:
+    def _fired(self, visit: Visit, outcome: Outcome) -> tuple[Fired, RunError | None]:
         """The edges that fire; none in a run that is being stopped, or when its routes can't be decided."""
         if self._stop is not None:
             return (), None
-        plain = self.plan.graph.plain[visit.node]
+        graph = self.plan.graph
+        if outcome.error is not None and graph.failing[visit.node]:
+            return graph.failing[visit.node], None
+        plain = graph.plain[visit.node]
         if plain is not None:
             return plain, None
-        after = self.scheduler.after(visit, writes)
+        after = self.scheduler.after(visit, outcome.writes)
         try:
-            return fired_by(self.plan.graph.leaving[visit.node], after, visit.rounds + 1), None
+            return fired_by(graph.leaving[visit.node], after, visit.rounds + 1), None
         except RunError as error:
             return (), error
 
@@ -212,6 +263,12 @@ class LiveRun:
             "Raise config.execution.budget_usd, or use a cheaper model.",
         )
 
+    def _is_dealt_with(self, each: Open, error: NodeError) -> bool:
+        """Whether the document says what follows this failure, and nothing else does."""
+        if each.node.on_error == "fail" or isinstance(error, RunStopped) or self._stop is not None:
+            return False
+        return not self._may_try_again(each, error)
+
     def _may_try_again(self, each: Open, error: NodeError) -> bool:
         return self._stop is None and error.can_retry and each.attempt < each.node.retry.max_attempts
 
@@ -222,6 +279,60 @@ class LiveRun:
         each.since = outcome.ended_at + pause
         await self.ledger.append(self.ledger.row(step, outcome, "failed", (), [each]))
         await self._services.clock.sleep(pause)
+
+    # --- waiting ---
+
+    async def _park(self, each: Open, step: Step, parked: Parked) -> bool:
+        """Leave a visit open without a task; False when what it waits for may have come meanwhile."""
+        if each.visit not in self._open or self._stop is not None:
+            return True
+        for wait in parked.waits:
+            await self.host.put(step, wait)
+        each.attempt = step.attempt
+        if each.wakes != self._wakes:
+            return False
+        each.parked = parked.status
+        return True
+
+    async def _park_run(self) -> None:
+        """No visit has a task: give the run away, unless it has been woken meanwhile."""
+        statuses = {each.parked for each in self._open.values()}
+        status: RunStatus = next((s for s in _PARKED if s in statuses), "running")
+        self._parking = True
+        try:
+            parked = await self.ledger.park(status, self._woken)
+        except ParlanceError as error:
+            self._parking = False
+            self._halt("lost", error)
+            return
+        self._parking = False
+        if parked:
+            self._close()
+            self.settled.set_result(None)
+        elif self._put_off is not None:
+            self._halt(*self._put_off)
+        else:
+            self.wake()
+
+    async def _wake(self) -> None:
+        """Run the parked visits again; how often the run was woken is read before, so that no wake is lost."""
+        try:
+            seen = -1
+            while seen != self._wakes:
+                seen = self._wakes
+                woken = (await self.ledger.store.get(self.ledger.record.id)).woken
+            self._waker = None
+        except ParlanceError as error:
+            self._waker = None
+            self._halt("lost", error)
+            return
+        if self._stop is not None or self.settled.done() or self._parking:
+            return
+        self._woken = max(self._woken, woken)
+        for each in list(self._open.values()):
+            if each.parked is not None:
+                each.parked = None
+                self._spawn(each)
 
     # --- the end ---
 
@@ -237,7 +348,10 @@ class LiveRun:
         """Interrupt what runs, then end the run or let go of it. The first reason counts, but for a lost store."""
         if self._stop == "failed" and stop == "cancelled":
             self._interrupt_all()  # also what was spared when the run failed
-        if self.ended.done() or (self._stop is not None and stop != "lost"):
+        if self.settled.done() or (self._stop is not None and stop != "lost"):
+            return
+        if self._parking:
+            self._put_off = (stop, error)
             return
         self._stop = stop
         for task, each in self._tasks.items():
@@ -262,8 +376,12 @@ class LiveRun:
             self._let_go(error)
             return
         status: RunStatus = "ok" if stop == "ended" else "cancelled" if stop == "cancelled" else "failed"
+        rows = self._cut()
+        doubtful = next((row for row in rows if row.status == "unknown"), None)
+        if error is None and doubtful is not None:
+            error = RunError(f"Node '{doubtful.node}': {doubtful.error}")
         try:
-            await self._end(self._cut(), status, error)
+            await self._end(rows, status, error)
         except ParlanceError as trouble:
             self._let_go(trouble)
 
@@ -275,8 +393,16 @@ class LiveRun:
         return [self._cut_row(each, now) for each in opens]
 
     def _cut_row(self, each: Open, now: float) -> NodeRow:
-        step = each.step if each.step is not None and each.step.attempt == each.attempt else self._step(each)
-        return self.ledger.row(step, Outcome(min(each.since, now), now), "cancelled")
+        step = each.step if each.step is not None and each.step.attempt >= each.attempt else self._step(each)
+        outcome = Outcome(min(each.since, now), now)
+        if step.in_flight is None and each.parked != "unknown":
+            return self.ledger.row(step, outcome, "cancelled")
+        error = NodeError(
+            each.node.id,
+            "It may have happened: it was stopped while it ran.",
+            "Look whether it did.",
+        )
+        return self.ledger.row(step, replace(outcome, error=error), "unknown")
 
     async def _end(self, rows: Sequence[NodeRow], status: RunStatus, error: ParlanceError | None) -> None:
         """Write the end. From here on nothing can stop the run in another way."""
@@ -285,14 +411,14 @@ class LiveRun:
         now = self._services.clock.now()
         view = await self.ledger.end(rows, status, text, now, self.scheduler.history.order())
         self._close()
-        if not self.ended.done():
-            self.ended.set_result(view)
+        if not self.settled.done():
+            self.settled.set_result(view)
 
     def _let_go(self, error: ParlanceError | None) -> None:
         self._close()
-        if not self.ended.done():
-            self.ended.set_exception(error or RunError("The run was left to another process."))
-            self.ended.exception()  # who does not wait for the run need not hear of it
+        if not self.settled.done():
+            self.settled.set_exception(error or RunError("The run was left to another process."))
+            self.settled.exception()  # who does not wait for the run need not hear of it
 
     def _close(self) -> None:
         if self._timer is not None:
@@ -301,3 +427,8 @@ class LiveRun:
 
 def _error_text(error: ParlanceError) -> str:
     return f"Node '{error.node}' failed: {error}" if isinstance(error, NodeError) else str(error)
+
+
+def dealt_with(node: Node, outcome: Outcome) -> Outcome:
+    """A failure that `on_error` deals with: the outputs stay as they were, and the state says what happened."""
+    return replace(outcome, writes={error_field(node.id): str(outcome.error)})

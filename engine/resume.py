@@ -10,6 +10,7 @@ from engine.ports import NodeRow
 from engine.scheduler import Visit
 
 _Key = tuple[str, int]
+_OPEN = frozenset({"running", "waiting", "unknown"})
 
 
 def begin(live: LiveRun) -> list[Visit]:
@@ -26,15 +27,10 @@ def resume(live: LiveRun) -> None:
     except (RunError, StoreError) as error:
         live.conclude(error)
         return
-    once = next((each for each in opens if each.node.effect == "once"), None)
-    if failure is None and once is not None:
-        failure = NodeError(
-            once.node.id,
-            "It may have happened: the program stopped while it ran, and it must not happen twice.",
-            "Look whether it did, then start a new run.",
-        )
     if failure is not None:
         live.conclude(failure, opens)
+    elif live.ledger.record.cancel_requested:
+        live.cancel(opens)
     else:
         live.launch(opens)
 
@@ -44,10 +40,12 @@ def _replay(live: LiveRun) -> tuple[list[Open], RunError | None]:
     opens = {_key(live, visit): live.opened(visit, created) for visit in begin(live)}
     failure: RunError | None = None
     for row in list(live.ledger.rows):
+        if row.status in _OPEN or not row.ends_visit:
+            continue  # the visit stays open, and its node looks for these rows itself
         key = (row.node, row.iteration)
         if key not in opens:
             raise StoreError(f"The rows of run {row.run_id} do not fit its document.", "Start a new run.")
-        if row.status == "ok":
+        if row.counts:
             ended = opens.pop(key)
             failure = failure or _undecided(live, ended, row)
             started = _after(live, ended, row)

@@ -52,7 +52,8 @@ class Scheduler:
 
     def __init__(self, graph: Graph, state: Mapping[str, Any]) -> None:
         self.graph = graph
-        self.history = History(graph, {**dict.fromkeys(graph.loops.values(), 0), **state})
+        hidden = {**dict.fromkeys(graph.loops.values(), 0), **dict.fromkeys(graph.errors)}
+        self.history = History(graph, {**hidden, **state})
         self._waiting: dict[int, _Waiting] = {}
         self._waiting_mask = 0
         self._running = [0] * len(graph.nodes)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.history import reduced
-from engine.ports import NodeRow, RunEvent, RunRecord, Started
+from engine.ports import NodeRow, RunEvent, RunRecord, Started, Wait
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -27,8 +27,10 @@ def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def run_view(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:
-    """The object that `run --json` prints. `outputs` are there once the run has ended well."""
+def run_view(run: RunRecord, rows: Sequence[NodeRow], waits: Iterable[Wait] = ()) -> dict[str, Any]:
+    """The object that `run --json` prints. `outputs` are there once the run has ended well; `waits` are the open
+    questions of the run and of those below it.
+    """
     state = state_of(run, rows)
     return {
         "run_id": run.id,
@@ -37,11 +39,26 @@ def run_view(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:
         "inputs": dict(run.inputs),
         "outputs": {name: state[name] for name in run.shape["outputs"]} if run.status == "ok" else {},
         "state": state,
-        "nodes": [*map(node_view, rows), *_running(run, rows)],
+        "nodes": node_views(run, rows),
+        "waiting": [wait_view(wait, run.prefix) for wait in waits],
         **totals(rows),
         "error": run.error,
         "created_at": time_text(run.created_at),
         "ended_at": time_text(run.ended_at),
+    }
+
+
+def wait_view(wait: Wait, prefix: str = "") -> dict[str, Any]:
+    """An open question. `node` is where to send the answer."""
+    return {
+        "node": wait.path.removeprefix(prefix),
+        "path": wait.path,
+        "iteration": wait.iteration,
+        "question": wait.question,
+        "options": list(wait.options),
+        "kind": wait.kind,
+        "default": wait.default,
+        "due_at": time_text(wait.due_at),
     }
 
 
@@ -65,10 +82,10 @@ def state_of(run: RunRecord, rows: Iterable[NodeRow]) -> dict[str, Any]:
     """The state after these rows: in the order that was noted at the end, before it in the order of time."""
     fields: Mapping[str, Any] = run.shape["fields"]
     state = {name: run.inputs.get(name, default) for name, (default, _) in fields.items()}
-    good = {row.seq: row for row in rows if row.status == "ok"}
+    good = {row.seq: row for row in rows if row.counts}
     for seq in run.order or good:
         for name, value in good[seq].writes.items():
-            state[name] = reduced(fields[name][1], state.get(name), value)
+            state[name] = reduced(fields[name][1], state.get(name), value) if name in fields else value
     return state
 
 
@@ -83,15 +100,16 @@ def _sum(values: Sequence[Any]) -> Any:
     return None if not values or any(v is None for v in values) else sum(values)
 
 
-def node_view(row: NodeRow) -> dict[str, Any]:
+def node_view(row: NodeRow, prefix: str = "") -> dict[str, Any]:
+    """A row of a run with this prefix. `id` is the node's, with the number of an element or the name of a call."""
     return {
-        "id": row.node,
+        "id": row.path.removeprefix(prefix) if row.path != row.node else row.node,
         "kind": row.kind,
         "iteration": row.iteration,
         "attempt": row.attempt,
         "status": row.status,
         "started_at": time_text(row.started_at),
-        "ended_at": time_text(row.ended_at),
+        "ended_at": None if row.status in _OPEN else time_text(row.ended_at),
         "model": row.model,
         "prompt_tokens": row.prompt_tokens,
         "completion_tokens": row.completion_tokens,
@@ -118,14 +136,40 @@ def _started_view(started: Started, at: float) -> dict[str, Any]:
     }
 
 
-def _running(run: RunRecord, rows: Sequence[NodeRow]) -> Iterator[dict[str, Any]]:
-    """What has been started and has not ended."""
-    started = {(s[0], s[2], s[3]): (s, run.created_at) for s in run.starts}
-    started.update({(s[0], s[2], s[3]): (s, row.ended_at) for row in rows for s in row.starts})
+_OPEN = frozenset({"running", "waiting", "unknown"})
+
+
+def node_views(run: RunRecord, rows: Sequence[NodeRow]) -> list[dict[str, Any]]:
+    """Every attempt that ended, in the order of time, then what is open: running, or waiting for a person."""
+    prefix = run.prefix
+    ended = [node_view(row, prefix) for row in rows if row.status not in _OPEN]
+    if run.ended_at is not None:
+        doubtful = [row for row in rows if row.status == "unknown" and row.error]
+        return [*ended, *(node_view(row, prefix) for row in doubtful)]
+    if run.epoch == 0 and run.not_before is not None:
+        return ended
+    return [*ended, *open_views(run, rows)]
+
+
+def open_views(run: RunRecord, rows: Sequence[NodeRow]) -> Iterator[dict[str, Any]]:
+    """What has been started and has not ended: visits, and what is open within them."""
+    visits = {(s[0], s[2]): _started_view(s, run.created_at) for s in run.starts}
+    parts: dict[tuple[str, int], dict[str, Any]] = {}
     for row in rows:
-        started.pop((row.node, row.iteration, row.attempt), None)
-    if run.ended_at is None:
-        yield from (_started_view(found, at) for found, at in started.values())
+        key = (row.node, row.iteration)
+        if not row.ends_visit:
+            parts.pop((row.path, row.iteration), None)
+            if row.status in _OPEN:
+                parts[row.path, row.iteration] = {**node_view(row, run.prefix), "node": row.node}
+        elif row.status in _OPEN:
+            visits[key] = node_view(row, run.prefix)
+        else:
+            visits.pop(key, None)
+        visits.update({(s[0], s[2]): _started_view(s, row.ended_at) for s in row.starts})
+    yield from visits.values()
+    for part in parts.values():
+        if (part.pop("node"), part["iteration"]) in visits:
+            yield part
 
 
 def first_events(run: RunRecord) -> Iterator[RunEvent]:
@@ -141,8 +185,19 @@ def first_events(run: RunRecord) -> Iterator[RunEvent]:
         yield RunEvent(number, run.id, "node_started", _started_view(started, run.created_at))
 
 
-def row_events(row: NodeRow) -> Iterator[RunEvent]:
-    """The end of a node, and what follows it."""
-    yield RunEvent(row.event, row.run_id, "node_ended", node_view(row))
+def _asked(row: NodeRow, prefix: str) -> dict[str, Any]:
+    """As `wait_view`, from what the row keeps of its question."""
+    where = {"node": row.path.removeprefix(prefix), "path": row.path, "iteration": row.iteration}
+    return {**where, **row.writes, "due_at": time_text(row.writes.get("due_at"))}
+
+
+def row_events(row: NodeRow, prefix: str = "") -> Iterator[RunEvent]:
+    """The end of a node and what follows it, or a question. What is about to begin is no event."""
+    if row.status in ("waiting", "unknown") and row.writes:
+        yield RunEvent(
+            row.event, row.run_id, "node_waiting", {**node_view(row, prefix), "waiting": _asked(row, prefix)}
+        )
+    elif row.status != "running":
+        yield RunEvent(row.event, row.run_id, "node_ended", node_view(row, prefix))
     for number, started in enumerate(row.starts, row.event + 1):
         yield RunEvent(number, row.run_id, "node_started", _started_view(started, row.ended_at))

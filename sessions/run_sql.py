@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from sessions.run_rows import RUN_COLUMNS, WAIT_COLUMNS
 
-OPEN = "('running', 'waiting', 'unknown')"
+OPEN_STATUSES = ("running", "waiting", "unknown")
 """What has not ended. Who waits for a person is parked."""
+OPEN = f"({', '.join(repr(status) for status in OPEN_STATUSES)})"
 
 _RUN = ", ".join(
     f"r.{name}"
@@ -33,6 +34,9 @@ UNFINISHED = """
     FROM runs r LEFT JOIN processes p ON p.id = r.process
     WHERE r.status = 'running' AND r.parked = 0 AND (r.not_before IS NULL OR r.not_before <= ?)
     ORDER BY r.priority, r.no"""
+UNOWNED = """
+    SELECT r.id AS run_id, r.epoch FROM runs r WHERE r.status = 'running' AND r.parked = 0 AND r.process IS NULL
+    AND (r.not_before IS NULL OR r.not_before <= ?) ORDER BY r.priority, r.no"""
 SIGNALS = """
     SELECT id, cancel_requested, woken FROM runs
     WHERE process = ? AND status = 'running' AND (cancel_requested = 1 OR woken > woken_seen) ORDER BY no"""
@@ -47,19 +51,18 @@ INSERT_RUN = (
     " ON CONFLICT (id) DO NOTHING"
 )
 
-FENCE = "SELECT no, id, epoch, status, process, parent_id, woken, parked_as, asked FROM runs WHERE id = ?"
+FENCED = "no, id, epoch, status, process, parent_id, parked, woken, parked_as, asked, claimed_at"
+FENCE = f"SELECT {FENCED} FROM runs WHERE id = ?"
 END_RUN = """
     UPDATE runs SET status = ?, ended_at = ?, error = ?, end_event = ?, row_order = ?, prompt_tokens = ?,
     completion_tokens = ?, cost_usd = ? WHERE no = ?"""
 PARK_RUN = """
     UPDATE runs SET status = ?, parked_as = ?, parked = 1, process = NULL, active = active + ?, claimed_at = ?
     WHERE no = ?"""
-CLAIMED_AT = "SELECT claimed_at FROM runs WHERE no = ?"
-WAKE_RUN = f"""
-    UPDATE runs SET woken = woken + 1, status = 'running', parked = 0 WHERE id = ? AND status IN {OPEN}"""
+WAKE_RUN = "UPDATE runs SET woken = woken + 1, status = 'running', parked = 0 WHERE no = ?"
 CLAIM_RUN = """
     UPDATE runs SET epoch = epoch + 1, process = ?, active = active + ?, claimed_at = ?, woken_seen = woken
-    WHERE id = ? AND epoch = ? AND status = 'running' AND parked = 0"""
+    WHERE no = ?"""
 
 INSERT_WAIT = (
     f"INSERT INTO waits ({', '.join(WAIT_COLUMNS)}) VALUES ({', '.join('?' * len(WAIT_COLUMNS))})"
@@ -78,10 +81,11 @@ TREE = f"""
     WITH RECURSIVE tree (id) AS (
         SELECT id FROM runs WHERE id = ? AND status IN {OPEN}
         UNION SELECT r.id FROM runs r JOIN tree ON r.parent_id = tree.id
-    )"""
-CANCEL = f"""
-    UPDATE runs SET cancel_requested = 1, woken = woken + parked, status = 'running', parked = 0
-    WHERE status IN {OPEN} AND id IN (SELECT id FROM tree)"""
+    )
+    SELECT r.no, r.id, r.parked FROM runs r WHERE r.id IN (SELECT id FROM tree) AND r.status IN {OPEN}
+    ORDER BY r.id"""
+CANCEL_RUN = """
+    UPDATE runs SET cancel_requested = 1, woken = woken + parked, status = 'running', parked = 0 WHERE no = ?"""
 
 PROCESS = "SELECT id, place, pid, born, beat_at FROM processes WHERE id = ?"
 BEAT = """
@@ -97,7 +101,10 @@ OPEN_BUDGET = (
     "INSERT INTO run_budgets (root_id, spent, reserved) VALUES (?, 0, 0) ON CONFLICT (root_id) DO NOTHING"
 )
 BUDGET = "SELECT spent, reserved FROM run_budgets WHERE root_id = ?"
-RESERVATION = "SELECT amount FROM run_reservations WHERE root_id = ? AND key = ?"
+HELD = """
+    SELECT r.spent, r.reserved,
+           coalesce((SELECT amount FROM run_reservations h WHERE h.root_id = r.root_id AND h.key = ?), 0) AS held
+    FROM run_budgets r WHERE r.root_id = ?"""
 RESERVE = """
     INSERT INTO run_reservations (root_id, key, amount) VALUES (?, ?, ?)
     ON CONFLICT (root_id, key) DO UPDATE SET amount = excluded.amount"""

@@ -1,179 +1,44 @@
-"""The store of runs on SQLite: implements `engine.ports.RunStore` on a Database.
-
-Rows are written as they are, under the run's epoch, which is read in the same transaction: an owner that was
-thought dead and replaced can write nothing.
-"""
+"""The store of runs on SQLite."""
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Awaitable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from engine.ports import NodeRow, Park, Process, RunEnd, RunRecord, RunStatus, Signal, Wait
-from sessions import run_sql as sql
-from sessions import run_writes as writes
+from engine.ports import NodeRow
 from sessions.db import Database
-from sessions.run_rows import (
-    UNIT,
-    cleaned,
-    dumps,
-    no_document,
-    no_run,
-    node_row_of,
-    process_of,
-    record_of,
-    wait_of,
-)
-from sessions.run_writes import Addition
+from sessions.run_rows import ROW_COLUMNS, row_values
+from sessions.run_store import SqlRunStore
+from sessions.run_writes import Connection, RunWrites
 
+SEQ_BITS = 20
+"""The key of a row is `runs.no << 20 | seq`: the rows of a run lie together and need no second index."""
+
+_INSERT_ROW = (
+    f"INSERT INTO node_rows (key, {', '.join(ROW_COLUMNS)}) VALUES (?, {', '.join('?' * len(ROW_COLUMNS))})"  # noqa: S608
+)
 _ROWS = """
     SELECT n.*, n.key & 1048575 AS seq FROM runs r
     JOIN node_rows n ON n.key > (r.no << 20) + ? AND n.key < (r.no + 1) << 20 WHERE r.id = ? ORDER BY n.key"""
+_LAST_SEEN = """
+    SELECT max(r.claimed_at, coalesce(max(n.ended_at), 0),
+               coalesce((SELECT beat_at FROM processes p WHERE p.id = r.process), 0)) AS seen
+    FROM runs r LEFT JOIN node_rows n ON n.key > r.no << 20 AND n.key < (r.no + 1) << 20 WHERE r.id = ?"""
 
 
-class SqliteRunStore:
-    """Runs, rows, waits, budgets and owners in one Database."""
+class SqliteRunStore(SqlRunStore):
+    """Implements `engine.ports.RunStore` on a Database."""
 
     def __init__(self, db: Database) -> None:
-        self._db = db
-        self._additions: dict[str, Addition] = {}
+        super().__init__(db, SqliteRunWrites(), _ROWS)
 
-    async def create(self, *runs: RunRecord) -> None:
-        await self._db.write(lambda connection: writes.create(connection, runs))
 
-    def append(
-        self,
-        run_id: str,
-        epoch: int,
-        rows: Sequence[NodeRow],
-        end: RunEnd | None = None,
-        *,
-        waits: Sequence[Wait] = (),
-        park: Park | None = None,
-        flush: bool = False,
-    ) -> Awaitable[bool]:
-        plain = park is None and not waits and not flush
-        addition = self._additions.get(run_id)
-        if addition is None or not plain or not addition.takes(epoch):
-            addition = Addition(run_id, epoch)
-            addition.waits, addition.park = waits, park
-            addition.entry = self._db.write_more(addition, flush=flush or bool(waits))
-            self._additions[run_id] = addition
-        addition.rows += rows
-        addition.end = end
-        if end is not None or not plain:
-            del self._additions[run_id]
-        assert addition.entry is not None  # noqa: S101 - set above
-        return addition.entry.wait()
+class SqliteRunWrites(RunWrites):
+    """A transaction that writes has the whole file to itself, so nothing needs a lock."""
 
-    async def wake(self, run_id: str) -> None:
-        await self._db.write(lambda connection: writes.wake(connection, run_id))
+    def add_rows(self, connection: Connection, no: int, rows: Sequence[NodeRow]) -> None:
+        first = no << SEQ_BITS
+        connection.executemany(_INSERT_ROW, [(first + row.seq, *row_values(row)) for row in rows])
 
-    async def answer(self, run_id: str, path: str, iteration: int, value: Any, by: str, at: float) -> Wait:
-        text = dumps(value)
-        entry = self._db.write_more(
-            lambda connection: writes.answer(connection, run_id, path, iteration, text, by, at), flush=True
-        )
-        answered: Wait = await entry.wait()
-        return answered
-
-    async def waits(
-        self,
-        *,
-        run_id: str | None = None,
-        root_id: str | None = None,
-        owner: str | None = None,
-        conversation_id: str | None = None,
-        answered: bool | None = False,
-        due_before: float | None = None,
-        limit: int = 1000,
-    ) -> list[Wait]:
-        where, values = sql.which_waits(run_id, root_id, owner, conversation_id, answered, due_before)
-        found = await self._fetch(f"{sql.WAITS} AND {where} {sql.OLDEST_WAITS}", *values, limit)
-        return [wait_of(row) for row in found]
-
-    async def children(self, run_id: str) -> list[RunRecord]:
-        return [record_of(row) for row in await self._fetch(sql.CHILDREN, run_id)]
-
-    async def document(self, digest: str) -> str:
-        found = await self._fetch(sql.DOCUMENT, digest)
-        if not found:
-            raise no_document(digest)
-        text: str = found[0]["yaml"]
-        return text
-
-    async def pin(self, digest: str, text: str) -> None:
-        await self._db.execute(sql.KEEP_DOCUMENT, cleaned((digest, text, "{}")))
-
-    async def reserve(self, root_id: str, key: str, amount: float, limit: float) -> bool:
-        return await self._db.write(
-            lambda connection: writes.reserve(connection, root_id, key, amount, limit)
-        )
-
-    async def settle(self, root_id: str, key: str, cost: float) -> None:
-        await self._db.write(lambda connection: writes.settle(connection, root_id, key, cost))
-
-    async def spent(self, root_id: str) -> tuple[float, float]:
-        found = await self._fetch(sql.BUDGET, root_id)
-        return (found[0]["spent"] / UNIT, found[0]["reserved"] / UNIT) if found else (0.0, 0.0)
-
-    async def get(self, run_id: str) -> RunRecord:
-        found = await self._fetch(sql.GET, run_id)
-        if not found:
-            raise no_run(run_id)
-        return record_of(found[0])
-
-    async def rows(self, run_id: str, after_seq: int = 0) -> list[NodeRow]:
-        found = await self._fetch(_ROWS, after_seq, run_id)
-        return [node_row_of(run_id, row) for row in found]
-
-    async def find(
-        self,
-        *,
-        owner: str | None = None,
-        workflow: str | None = None,
-        conversation_id: str | None = None,
-        status: RunStatus | None = None,
-        before: float | None = None,
-        since: float | None = None,
-        limit: int = 50,
-        children: bool = False,
-    ) -> list[RunRecord]:
-        where, values = sql.which_runs(
-            owner, workflow, conversation_id, status, before, since, children=children
-        )
-        found = await self._fetch(f"{sql.FIND} WHERE {where} {sql.NEWEST}", *values, limit)
-        return [record_of(row) for row in found]
-
-    async def request_cancel(self, run_id: str) -> None:
-        await self._db.write(lambda connection: writes.cancel(connection, run_id))
-
-    async def cancel_requests(self, process_id: str) -> list[str]:
-        return [signal.run_id for signal in await self.signals(process_id) if signal.cancel_requested]
-
-    async def signals(self, process_id: str) -> list[Signal]:
-        found = await self._fetch(sql.SIGNALS, process_id)
-        return [Signal(row["id"], bool(row["cancel_requested"]), row["woken"]) for row in found]
-
-    async def beat(self, process: Process) -> None:
-        await self._db.write(lambda connection: writes.beat(connection, process))
-
-    async def process(self, process_id: str) -> Process | None:
-        found = await self._fetch(sql.PROCESS, process_id)
-        return process_of(found[0]) if found else None
-
-    async def leave(self, process_id: str) -> None:
-        await self._db.execute(sql.LEAVE, (process_id,))
-
-    async def unfinished(self) -> list[tuple[str, int, str | None, Process | None]]:
-        found = await self._fetch(sql.UNFINISHED, time.time())
-        return [(row["run_id"], row["epoch"], row["process"], process_of(row)) for row in found]
-
-    async def claim(self, run_id: str, epoch: int, process_id: str) -> RunRecord | None:
-        claimed = await self._db.write(lambda connection: writes.claim(connection, run_id, epoch, process_id))
-        return await self.get(run_id) if claimed else None
-
-    async def _fetch(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        return await self._db.fetch(query, cleaned(values))
+    def last_seen(self, connection: Connection, run_id: str) -> float:
+        seen: float = connection.execute(_LAST_SEEN, (run_id,)).fetchone()["seen"]
+        return seen

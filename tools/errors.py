@@ -2,20 +2,28 @@
 
 ToolError        give up: the node fails, or a model that called the tool is told
 └── ToolRetry    the same call may work a moment later (a time-out, a 503)
+
+`refused` says that nothing was done, for certain: an argument was wrong, the other side said no. Where it is
+false, what the call was to do may have been done all the same, and one that must not happen twice is not tried
+again by itself.
 """
 
 
 class ToolError(Exception):
     """A tool call that failed. `message` says what happened, `fix` what the person can do about it."""
 
-    def __init__(self, message: str, fix: str | None = None) -> None:
+    def __init__(self, message: str, fix: str | None = None, *, refused: bool = True) -> None:
         super().__init__(message)
         self.message = message
         self.fix = fix
+        self.refused = refused
 
     def __str__(self) -> str:
         return f"{self.message} {self.fix}" if self.fix else self.message
 
 
 class ToolRetry(ToolError):
-    """A tool call that failed but may work when it is tried again."""
+    """A tool call that failed but may work when it is tried again. `refused` is false unless it is said."""
+
+    def __init__(self, message: str, fix: str | None = None, *, refused: bool = False) -> None:
+        super().__init__(message, fix, refused=refused)

@@ -46,7 +46,7 @@ async def test_a_run_from_start_to_end(engine: Engine, tools: Tools) -> None:
         ("second", 1, 1, "ok"),
     ]
     assert set(view) == {
-        "run_id", "workflow", "status", "inputs", "outputs", "state", "nodes", "prompt_tokens",
+        "run_id", "workflow", "status", "inputs", "outputs", "state", "nodes", "waiting", "prompt_tokens",
         "completion_tokens", "cost_usd", "error", "created_at", "ended_at",
     }  # fmt: skip
     assert set(view["nodes"][0]) == {
