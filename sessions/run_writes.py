@@ -1,16 +1,20 @@
-"""What the store of runs on SQLite does within one transaction; each function is handed a connection in one."""
+"""What a store of runs in SQL does within one transaction, on SQLite and on PostgreSQL alike.
+
+Every job is handed a connection in a transaction, looks first and writes then: one that raises has written
+nothing. A job says which runs and budgets it is about, so that a store with locks can take them all at once.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from engine.ports import NodeRow, Park, Process, RunEnd, RunRecord, Wait
 from sessions import run_sql as sql
 from sessions.run_rows import (
     KEPT_SECONDS,
-    ROW_COLUMNS,
+    Columns,
     answered_before,
     clean,
     cleaned,
@@ -19,7 +23,6 @@ from sessions.run_rows import (
     fence_lost,
     fits,
     no_wait,
-    row_values,
     run_values,
     units,
     wait_of,
@@ -27,24 +30,40 @@ from sessions.run_rows import (
 )
 from sessions.writer import Entry
 
-SEQ_BITS = 20
-"""The key of a row is `runs.no << 20 | seq`: the rows of a run lie together and need no second index."""
 
-_INSERT_ROW = (
-    f"INSERT INTO node_rows (key, {', '.join(ROW_COLUMNS)}) VALUES (?, {', '.join('?' * len(ROW_COLUMNS))})"  # noqa: S608
-)
-_LAST_SEEN = """
-    SELECT r.claimed_at, max(r.claimed_at, coalesce(max(n.ended_at), 0),
-               coalesce((SELECT beat_at FROM processes p WHERE p.id = r.process), 0)) AS seen
-    FROM runs r LEFT JOIN node_rows n ON n.key > r.no << 20 AND n.key < (r.no + 1) << 20 WHERE r.id = ?"""
+class Connection(Protocol):
+    """What a job writes with: `?` stands for a value, rows of a result go by name."""
+
+    def execute(self, statement: str, values: Any = ..., /) -> Any: ...
+
+    def executemany(self, statement: str, values: Any, /) -> Any: ...
+
+
+class Task:
+    """A job, and what it is about: ids of runs, of budgets (roots); `upward`: the runs' parents too."""
+
+    __slots__ = ("budgets", "runs", "upward", "work")
+
+    def __init__(
+        self, work: Callable[[Connection], Any], runs: Iterable[str] = (), budgets: Iterable[str] = ()
+    ) -> None:
+        self.work = work
+        self.runs = tuple(runs)
+        self.budgets = tuple(budgets)
+        self.upward = False
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.work(connection)
 
 
 class Addition:
     """What a run adds in one transaction: the fence is read once for all rows that come together."""
 
-    __slots__ = ("end", "entry", "epoch", "park", "rows", "run_id", "waits")
+    __slots__ = ("_writes", "end", "entry", "epoch", "park", "rows", "run_id", "waits")
+    budgets = ()
 
-    def __init__(self, run_id: str, epoch: int) -> None:
+    def __init__(self, writes: RunWrites, run_id: str, epoch: int) -> None:
+        self._writes = writes
         self.run_id = run_id
         self.epoch = epoch
         self.rows: list[NodeRow] = []
@@ -53,123 +72,173 @@ class Addition:
         self.park: Park | None = None
         self.entry: Entry | None = None
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        return (self.run_id,)
+
+    @property
+    def upward(self) -> bool:
+        return self.end is not None or self.park is not None
+
     def takes(self, epoch: int) -> bool:
         """Whether rows of this epoch may still go along."""
         return self.entry is not None and self.entry.open and self.epoch == epoch
 
-    def __call__(self, connection: sqlite3.Connection) -> bool:
-        run = connection.execute(sql.FENCE, (self.run_id,)).fetchone()
+    def __call__(self, connection: Connection) -> bool:
+        writes = self._writes
+        run = writes.fence(connection, self.run_id)
         if run is None or run["epoch"] != self.epoch or run["status"] != "running" or run["process"] is None:
             raise fence_lost(self.run_id)
-        first = run["no"] << SEQ_BITS
-        connection.executemany(_INSERT_ROW, [(first + row.seq, *row_values(row)) for row in self.rows])
+        if self.rows:
+            writes.add_rows(connection, run["no"], self.rows)
         if self.waits:
             connection.executemany(sql.INSERT_WAIT, [wait_values(wait) for wait in self.waits])
             connection.execute(sql.ASKED, (run["no"],))
+            writes.changed(connection, self.run_id)
         if self.end is not None:
-            _end(connection, run, self.end)
-        return self.park is None or _park(connection, run, self.park)
+            writes.end(connection, run, self.end, asked=bool(run["asked"] or self.waits))
+        return self.park is None or writes.park(connection, run, self.park)
 
 
-def _end(connection: sqlite3.Connection, run: sqlite3.Row, end: RunEnd) -> None:
-    connection.execute(sql.END_RUN, (*end_values(end), run["no"]))
-    if run["asked"]:
-        connection.execute(sql.CLOSE_WAITS, (run["id"],))
-    if run["parent_id"] is not None:
-        wake(connection, run["parent_id"])
+class RunWrites:
+    """The writing of a store of runs; a database fills in what it says in its own way."""
 
+    locking = ""
+    """What makes a query keep others from changing what it has read, where the transaction alone does not."""
 
-def _park(connection: sqlite3.Connection, run: sqlite3.Row, park: Park) -> bool:
-    """Let go of the run, whose activity ends here; False when it was woken meanwhile."""
-    if run["woken"] > park.woken:
-        return False
-    now = time.time()
-    (claimed_at,) = connection.execute(sql.CLAIMED_AT, (run["no"],)).fetchone()
-    lasted = max(0.0, now - claimed_at)
-    connection.execute(sql.PARK_RUN, (park.status, park.status, lasted, now, run["no"]))
-    if run["parent_id"] is not None and park.status != (run["parked_as"] or "running"):
-        wake(connection, run["parent_id"])
-    return True
+    # --- what a database says ---
 
+    def fence(self, connection: Connection, run_id: str) -> Columns | None:
+        """The run as FENCE reads it; nobody else can change it until the transaction ends."""
+        found: Columns | None = connection.execute(sql.FENCE, (run_id,)).fetchone()
+        return found
 
-def create(connection: sqlite3.Connection, runs: Sequence[RunRecord]) -> None:
-    for run in runs:
-        shape = dumps(run.shape)
-        own = _keep(connection, run.digest, run.yaml, shape)
-        connection.execute(sql.INSERT_RUN, run_values(run, shape if own else None))
+    def changed(self, connection: Connection, run_id: str) -> None:
+        """What `fence` gave for this run holds no more."""
 
+    def claimable(self, connection: Connection, run_ids: Sequence[str]) -> None:
+        """This transaction makes these runs nobody's, so that they may be claimed."""
 
-def _keep(connection: sqlite3.Connection, digest: str, text: str, shape: str) -> bool:
-    """Keep a document; whether the shape kept with it is another one, so that the run needs its own."""
-    found = connection.execute(sql.DOCUMENT, (digest,)).fetchone()
-    if found is None:
-        connection.execute(sql.KEEP_DOCUMENT, cleaned((digest, text, shape)))
-    elif found["shape"] == "{}" != shape:
-        connection.execute(sql.SHAPE_DOCUMENT, (shape, digest))
-    else:
-        return bool(found["shape"] != shape)
-    return False
+    def add_rows(self, connection: Connection, no: int, rows: Sequence[NodeRow]) -> None:
+        raise NotImplementedError
 
+    def add_runs(self, connection: Connection, runs: Sequence[tuple[Any, ...]]) -> None:
+        connection.executemany(sql.INSERT_RUN, runs)
 
-def wake(connection: sqlite3.Connection, run_id: str) -> None:
-    connection.execute(sql.WAKE_RUN, (run_id,))
+    def last_seen(self, connection: Connection, run_id: str) -> float:
+        """When the run was last seen active: claimed, its last row, its owner's last sign of life."""
+        raise NotImplementedError
 
+    # --- jobs ---
 
-def cancel(connection: sqlite3.Connection, run_id: str) -> None:
-    connection.execute(sql.TREE + sql.CANCEL, (run_id,))
+    def create(self, connection: Connection, runs: Sequence[RunRecord]) -> None:
+        known: dict[str, str] = {}
+        values = []
+        for run in runs:
+            shape = dumps(run.shape)
+            own = self._keep(connection, known, run.digest, run.yaml, shape)
+            values.append(run_values(run, shape if own else None))
+        self.add_runs(connection, values)
 
+    def _keep(
+        self, connection: Connection, known: dict[str, str], digest: str, text: str, shape: str
+    ) -> bool:
+        """Keep a document; whether the shape kept with it is another one, so that the run needs its own."""
+        if digest not in known:
+            found = connection.execute(sql.DOCUMENT, (digest,)).fetchone()
+            if found is None:
+                connection.execute(sql.KEEP_DOCUMENT, cleaned((digest, text, shape)))
+            known[digest] = shape if found is None else found["shape"]
+        if known[digest] == "{}" != shape:
+            connection.execute(sql.SHAPE_DOCUMENT, (shape, digest))
+            known[digest] = shape
+        return known[digest] != shape
 
-def answer(
-    connection: sqlite3.Connection, run_id: str, path: str, iteration: int, value: str, by: str, at: float
-) -> Wait:
-    """`value` is JSON. See RunStore.answer."""
-    found = connection.execute(sql.WAITS_AT, cleaned((run_id, path, iteration))).fetchone()
-    if found is not None and found["answered_at"] is not None:
-        raise answered_before(wait_of(found))
-    if found is None or found["closed"]:
-        raise no_wait(run_id, path)
-    connection.execute(sql.ANSWER, (value, at, clean(by), found["no"]))
-    wake(connection, run_id)
-    return wait_of({**dict(found), "answer": value, "answered_at": at, "answered_by": clean(by)})
+    def end(self, connection: Connection, run: Columns, end: RunEnd, *, asked: bool) -> None:
+        connection.execute(sql.END_RUN, (*end_values(end), run["no"]))
+        self.changed(connection, run["id"])
+        if asked:
+            connection.execute(sql.CLOSE_WAITS, (run["id"],))
+        if run["parent_id"] is not None:
+            self.wake(connection, run["parent_id"])
 
+    def park(self, connection: Connection, run: Columns, park: Park) -> bool:
+        """Let go of the run, whose activity ends here; False when it was woken meanwhile."""
+        if run["woken"] > park.woken:
+            return False
+        now = time.time()
+        lasted = max(0.0, now - run["claimed_at"])
+        connection.execute(sql.PARK_RUN, (park.status, park.status, lasted, now, run["no"]))
+        self.changed(connection, run["id"])
+        if run["parent_id"] is not None and park.status != (run["parked_as"] or "running"):
+            self.wake(connection, run["parent_id"])
+        return True
 
-def claim(connection: sqlite3.Connection, run_id: str, epoch: int, process_id: str) -> bool:
-    """Take the run over; the activity of the owner before ends with its last row or sign of life."""
-    claimed_at, seen = connection.execute(_LAST_SEEN, (run_id,)).fetchone()
-    if claimed_at is None:
-        return False
-    lasted = max(0.0, seen - claimed_at)
-    changed = connection.execute(sql.CLAIM_RUN, (process_id, lasted, time.time(), run_id, epoch)).rowcount
-    return changed == 1
+    def wake(self, connection: Connection, run_id: str) -> None:
+        run = self.fence(connection, run_id)
+        if run is None or run["status"] not in sql.OPEN_STATUSES:
+            return
+        connection.execute(sql.WAKE_RUN, (run["no"],))
+        self.changed(connection, run_id)
+        if run["parked"]:
+            self.claimable(connection, [run_id])
 
+    def cancel(self, connection: Connection, run_id: str) -> None:
+        tree = connection.execute(sql.TREE + self.locking, (run_id,)).fetchall()
+        connection.executemany(sql.CANCEL_RUN, [(run["no"],) for run in tree])
+        for run in tree:
+            self.changed(connection, run["id"])
+        if parked := [run["id"] for run in tree if run["parked"]]:
+            self.claimable(connection, parked)
 
-def beat(connection: sqlite3.Connection, process: Process) -> None:
-    """Note the sign of life; those that gave none for days, and own nothing, are forgotten."""
-    known = (process.id, process.place, process.pid, process.born, process.beat_at)
-    connection.execute(sql.BEAT, known)
-    connection.execute(sql.FORGET, (process.beat_at - KEPT_SECONDS,))
+    def answer(
+        self, connection: Connection, run_id: str, path: str, iteration: int, value: str, by: str, at: float
+    ) -> Wait:
+        """`value` is JSON. See RunStore.answer."""
+        self.fence(connection, run_id)
+        found = connection.execute(sql.WAITS_AT, cleaned((run_id, path, iteration))).fetchone()
+        if found is not None and found["answered_at"] is not None:
+            raise answered_before(wait_of(found))
+        if found is None or found["closed"]:
+            raise no_wait(run_id, path)
+        connection.execute(sql.ANSWER, (value, at, clean(by), found["no"]))
+        self.wake(connection, run_id)
+        return wait_of({**dict(found), "answer": value, "answered_at": at, "answered_by": clean(by)})
 
+    def claim(self, connection: Connection, run_id: str, epoch: int, process_id: str) -> bool:
+        """Take the run over; the activity of the owner before ends with its last row or sign of life."""
+        run = self.fence(connection, run_id)
+        if run is None or run["epoch"] != epoch or run["status"] != "running" or run["parked"]:
+            return False
+        lasted = max(0.0, self.last_seen(connection, run_id) - run["claimed_at"])
+        connection.execute(sql.CLAIM_RUN, (process_id, lasted, time.time(), run["no"]))
+        self.changed(connection, run_id)
+        return True
 
-def reserve(connection: sqlite3.Connection, root_id: str, key: str, amount: float, limit: float) -> bool:
-    """See RunStore.reserve."""
-    connection.execute(sql.OPEN_BUDGET, (root_id,))
-    spent, reserved = connection.execute(sql.BUDGET, (root_id,)).fetchone()
-    change = units(amount) - _reserved(connection, root_id, key)
-    if not fits(spent + reserved + change, limit):
-        return False
-    connection.execute(sql.RESERVE, (root_id, key, units(amount)))
-    connection.execute(sql.CHANGE_BUDGET, (0, change, root_id))
-    return True
+    def beat(self, connection: Connection, process: Process) -> None:
+        """Note the sign of life; those that gave none for days, and own nothing, are forgotten."""
+        known = (process.id, process.place, process.pid, process.born, process.beat_at)
+        connection.execute(sql.BEAT, known)
+        connection.execute(sql.FORGET, (process.beat_at - KEPT_SECONDS,))
 
+    def reserve(self, connection: Connection, root_id: str, key: str, amount: float, limit: float) -> bool:
+        """See RunStore.reserve."""
+        budget = self._budget(connection, root_id, key)
+        change = units(amount) - budget["held"]
+        if not fits(budget["spent"] + budget["reserved"] + change, limit):
+            return False
+        connection.execute(sql.RESERVE, (root_id, key, units(amount)))
+        connection.execute(sql.CHANGE_BUDGET, (0, change, root_id))
+        return True
 
-def settle(connection: sqlite3.Connection, root_id: str, key: str, cost: float) -> None:
-    """See RunStore.settle."""
-    connection.execute(sql.OPEN_BUDGET, (root_id,))
-    change = -_reserved(connection, root_id, key)
-    connection.execute(sql.RELEASE, (root_id, key))
-    connection.execute(sql.CHANGE_BUDGET, (units(cost), change, root_id))
+    def settle(self, connection: Connection, root_id: str, key: str, cost: float) -> None:
+        """See RunStore.settle."""
+        budget = self._budget(connection, root_id, key)
+        connection.execute(sql.RELEASE, (root_id, key))
+        connection.execute(sql.CHANGE_BUDGET, (units(cost), -budget["held"], root_id))
 
-
-def _reserved(connection: sqlite3.Connection, root_id: str, key: str) -> int:
-    found = connection.execute(sql.RESERVATION, (root_id, key)).fetchone()
-    return found["amount"] if found else 0
+    def _budget(self, connection: Connection, root_id: str, key: str) -> Columns:
+        """What is spent and reserved of a budget, and what this key holds of it."""
+        connection.execute(sql.OPEN_BUDGET, (root_id,))
+        found: Columns = connection.execute(sql.HELD + self.locking, (key, root_id)).fetchone()
+        return found
