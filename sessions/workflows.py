@@ -79,7 +79,8 @@ class Workflows:
     ) -> tuple[str, int]:
         """(name, version). Without a name a new workflow is made, under its `flow.name` or that with -2, -3 …
 
-        With a name it must exist already. A text that is the newest version already makes no new one.
+        A number given to it is put into the text's `flow.name` too; every other byte stays. With a name it must
+        exist already. A text that is the newest version already makes no new one.
         """
         flow = _flow(yaml)
 
@@ -88,9 +89,10 @@ class Workflows:
             newest = _newest(connection, owner, known)
             if newest is not None and newest["yaml"] == yaml:
                 return known, newest["version"]
+            text = yaml if name else _named(yaml, known)
             version = newest["version"] + 1 if newest else 1
             description = flow.get("description")
-            _add_version(connection, owner, Version(known, version, yaml, summary, message_id, time.time()))
+            _add_version(connection, owner, Version(known, version, text, summary, message_id, time.time()))
             connection.execute(
                 "UPDATE workflows SET description = ? WHERE owner = ? AND name = ?",
                 (description if isinstance(description, str) else "", owner, known),
@@ -148,6 +150,19 @@ def _create(connection: sqlite3.Connection, owner: str, wanted: object) -> str:
         (owner, name, now, now),
     )
     return name
+
+
+def _named(yaml: str, name: str) -> str:
+    """The text with this `flow.name`, where it has another one that can be replaced for certain."""
+    from engine.check.patches import apply, replace_name
+    from engine.document import read_document
+
+    document = read_document(yaml)
+    path = ("flow", "name")
+    if _flow(yaml).get("name") in (name, None, ""):
+        return yaml
+    patch = replace_name(document, path, name)
+    return apply(yaml, patch) if patch else yaml
 
 
 def _newest(connection: sqlite3.Connection, owner: str, name: str) -> sqlite3.Row | None:

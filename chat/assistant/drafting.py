@@ -118,7 +118,8 @@ class Drafting:
             turn.owner, base.name if base else None, text, summary, turn.context.message_id
         )
         self.text, self.problems, self.base = None, (), None
-        turn.workflow = CurrentWorkflow(name, version, text)
+        saved = await turn.house.workflows.get(turn.owner, name, version)  # its name may have got a number
+        turn.workflow = CurrentWorkflow(name, version, saved.yaml)
         yield DraftChanged(name, version, summary, [p.to_dict() for p in checked.warnings])
         warned = f" The checker warns: {problem_lines(checked.warnings)}" if checked.warnings else ""
         yield Outcome(f"Saved as {name}, version {version}.{warned}", saved=True)

@@ -36,6 +36,26 @@ async def test_a_first_draft_takes_its_flows_name_made_unique(workflows: Workflo
     assert await workflows.save(BOB, None, document(), "his own") == ("greet", 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "mended"),
+    [
+        ("flow: {name: greet, description: greet}", "flow: {name: greet-2, description: greet}"),
+        ("flow:\n  name: 'greet'   # the name: greet", "flow:\n  name: 'greet-2'   # the name: greet"),
+        ('flow: {"name": "greet"}', 'flow: {"name": "greet-2"}'),
+        ("flow: {version: &n greet, name: *n}", "flow: {version: &n greet, name: *n}"),  # no mend is certain
+    ],
+)
+async def test_a_second_one_of_a_name_carries_its_number_in_its_text(
+    workflows: Workflows, line: str, mended: str
+) -> None:
+    text = f'schema_version: "1.0"\n{line}\n# greet\nstate: {{}}\n'
+    await workflows.save(ANN, None, text, "First")
+    name, version = await workflows.save(ANN, None, text, "Second")
+    assert (name, version) == ("greet-2", 1)
+    assert (await workflows.get(ANN, name)).yaml == text.replace(line, mended)
+    assert (await workflows.get(ANN, "greet")).yaml == text
+
+
 async def test_every_change_is_a_version(workflows: Workflows) -> None:
     await workflows.save(ANN, None, document(), "first", "message-1")
     assert await workflows.save(ANN, "greet", document(prompt="Wave"), "Waves now", "message-2") == (
