@@ -152,15 +152,15 @@ class ChatService:
             yield numbered
 
     async def stop(self, owner: str, conversation_id: str) -> None:
-        """Stop the turn under way, those that wait behind it, and the runs they started; kept is what was
-        said.
+        """Stop the turn under way and the runs it started; kept is what was said. Messages that wait behind it
+        are answered next.
 
-        Returns when they have ended. Runs that were started from the page are cancelled on their own.
+        Returns when it has ended. Runs that were started from the page are cancelled on their own.
         """
         await self.conversations.head(owner, conversation_id)
-        await self._turns.stop(
-            [a for a in self._turns.of_conversation(conversation_id) if a.message.reply_to]
-        )
+        turns = [a for a in self._turns.of_conversation(conversation_id) if a.message.reply_to]
+        first = [a for a in turns if a.phase == "queued"][:1]
+        await self._turns.stop([a for a in turns if a.phase != "queued"] or first)
 
     async def edit(self, owner: str, conversation_id: str, message_id: str, text: str) -> str:
         """Send a message again with another text; it and what followed go out of view. The answer's id."""

@@ -155,17 +155,21 @@ async def test_what_is_live_is_read_as_it_is_now(house: TestHouse, talk: str, tm
     assert (answer.id, answer.status, answer.text) == (message_id, "live", "early")
 
 
-async def test_stop_ends_the_turn_and_those_behind_it(house: TestHouse, talk: str, tmp_path: Path) -> None:
+async def test_stop_ends_the_turn_and_goes_on_with_those_behind_it(
+    house: TestHouse, talk: str, tmp_path: Path
+) -> None:
     first = await house.service.post(ANN, talk, f"say early\nhold {tmp_path / 'never'}")
-    second = await house.service.post(ANN, talk, "say never")
+    second = await house.service.post(ANN, talk, "say late")
     follow = house.service.follow(ANN, talk)
     await anext(follow)
     await house.service.stop(ANN, talk)
     assert [event async for _, event in follow] == [TurnEnded(first, "stopped")]
+    async for _ in house.service.follow(ANN, talk, message_id=second):
+        pass
     messages = {m.id: m for m in (await house.service.get(ANN, talk)).messages}
     assert (messages[first].status, messages[first].text) == ("stopped", "early")
-    assert (messages[second].status, messages[second].text) == ("stopped", "")
-    assert house.assistant.closed == 1
+    assert (messages[second].status, messages[second].text) == ("ok", "late")
+    assert house.assistant.closed == 2
     assert text_of(await house.answer(ANN, talk, "say on")) == "on"
     await house.service.stop(ANN, talk)
 
