@@ -198,6 +198,36 @@ def _choice(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def action_of(value: Any) -> tuple[str, Mapping[str, Any]] | None:
+    """(name, arguments) of a reply's action, ("none", {}) where it plainly only talks; None where that is open.
+
+    An action that is left out, null, empty or just a name says what is meant as well as the object that was
+    asked for.
+    """
+    value = value if isinstance(value, Mapping) else {}
+    action = value.get("action")
+    action = {"name": action} if isinstance(action, str) else {} if action is None else action
+    args = action.get("args") if isinstance(action, Mapping) else None
+    if not isinstance(action, Mapping) or not isinstance(args, Mapping | None):
+        return None
+    name = action.get("name")
+    if name == "none" or (not action and isinstance(value.get("say"), str) and value["say"].strip()):
+        return "none", {}
+    return (name, args or {}) if isinstance(name, str) and name in ACTIONS else None
+
+
+def objection(value: Any) -> str | None:
+    """What is wrong with a reply that was to fit `reply_schema`, in a sentence for the model; None: nothing."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    found = action_of(value)
+    if found is not None and isinstance(value.get("say", ""), str | None):
+        return None if found[0] == "none" else wrong_arguments(ACTIONS[found[0]], found[1])
+    error = best_match(Draft202012Validator(reply_schema()).iter_errors(value))
+    return error.message[:300] if error else None
+
+
 def action_list() -> str:
     """The actions in words, for a prompt."""
     return "\n".join(map(_in_words, ACTIONS.values()))

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from chat.assistant.actions import ACTIONS, reply_schema
+from chat.assistant.actions import ACTIONS, action_of, objection, reply_schema
 from chat.assistant.drafting import strip_fences
 from chat.assistant.say import FenceStream, SayStream, looks_like_workflow
 from chat.assistant.turn import Turn
@@ -46,17 +45,22 @@ async def ask_by_function(turn: Turn, messages: Sequence[Message]) -> AsyncItera
 async def ask_by_json(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[Text | Reply]:
     """Ask for one object that fits `reply_schema`; `say` is shown while it comes."""
     request = ModelRequest(
-        tuple(messages), schema=reply_schema(), final=lambda text: document_in(text) is not None
+        tuple(messages),
+        schema=reply_schema(),
+        accept=lambda reply: objection(reply.value),
+        final=lambda text: document_in(text) is not None,
     )
     say, fences = SayStream(), FenceStream()
-    said = False
+    heard = said = False
     try:
         async for piece in turn.stream(request):
             if isinstance(piece, TextDelta):
-                shown = fences.feed(say.feed(piece.text))
+                words = say.feed(piece.text)
+                heard = heard or bool(words)
+                shown = fences.feed(words)
             else:
                 # After a re-ask the second reply may have come where no `say` was looked for any more.
-                late = "" if say.found else _said_in(piece)
+                late = "" if heard else _said_in(piece)
                 shown = fences.feed(late) + fences.close()
             said = said or bool(shown)
             if shown:
@@ -85,13 +89,11 @@ def _said_in(piece: ModelReply) -> str:
 
 
 def _from_json(piece: ModelReply, documents: tuple[str, ...]) -> Reply:
-    value = piece.value if isinstance(piece.value, Mapping) else {}
-    action: Mapping[str, Any] = value.get("action") or {}
     message = Message("assistant", piece.text)
-    if action.get("name") in (None, "none"):
+    name, args = action_of(piece.value) or ("none", {})
+    if name == "none":
         return Reply((), documents, message)
-    call = ToolCall("action", str(action["name"]), action.get("args") or {})
-    return Reply((call,), (), message)
+    return Reply((ToolCall("action", name, args),), (), message)
 
 
 def document_in(text: str) -> str | None:

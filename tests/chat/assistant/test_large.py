@@ -594,3 +594,34 @@ async def test_a_reply_of_another_form_than_asked_for_is_counted(
         await talk.answer(Reply(said, usage=(100, 10)), Reply(said, usage=(120, 11)))
         cost = only(await talk.say("Hi"), Cost)
     assert (cost.prompt_tokens, cost.completion_tokens) == (220, 21)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"say": "Hello to you."},
+        {"say": "Hello to you.", "action": None},
+        {"say": "Hello to you.", "action": {}},
+        {"say": "Hello to you.", "action": "none"},
+        {"say": "Hello to you.", "action": {"name": "none"}},
+        {"action": {"name": "none", "args": None}, "say": "Hello to you."},
+    ],
+)
+async def test_a_reply_that_plainly_only_talks_is_not_asked_for_again(
+    tmp_path: Path, fake: FakeOpenAI, value: dict[str, Any]
+) -> None:
+    async with open_talk(tmp_path, fake, {"function_calling": False}) as talk:
+        await talk.answer(Reply(value=value))
+        assert text_of(await talk.say("Hello")) == "Hello to you."
+        assert len(fake.requests) == 1
+
+
+async def test_an_action_that_is_only_named_is_taken_where_it_needs_nothing(
+    tmp_path: Path, fake: FakeOpenAI
+) -> None:
+    async with open_talk(tmp_path, fake, {"function_calling": False}) as talk:
+        looks = Reply(value={"say": "I look.", "action": {"name": "list_workflows"}})
+        edits = Reply(value={"say": "", "action": {"name": "edit_workflow"}})
+        await talk.answer(looks, edits, talk_only("json", "None."))
+        assert text_of(await talk.say("What is there?")).endswith("None.")
+        assert "edits" in str(fake.requests[-1]["messages"][-1]["content"])
