@@ -39,6 +39,10 @@ class Dispatcher(Protocol):
         """Store the run and have it executed; at `not_before`, where it says so."""
         ...
 
+    async def offer(self, record: RunRecord, plan: Plan) -> None:
+        """As `start`, but a run whose id is there already is left as it is."""
+        ...
+
     async def nudge(self, run_id: str) -> None:
         """The run has been woken in the store: somebody is to go on with it now."""
         ...
@@ -54,6 +58,10 @@ class Dispatcher(Protocol):
     async def alive(self, process_id: str) -> bool: ...
 
     async def close(self) -> None: ...
+
+
+MakeDispatcher = Callable[[RunStore, Services, PlanLoader, str | None], Dispatcher]
+"""Given the store, the services, how to load a plan, and the name of this process (None: one of its own)."""
 
 
 class LocalDispatcher:
@@ -92,6 +100,11 @@ class LocalDispatcher:
             await self._executor.create(record, plan)
         else:
             await self._executor.start(record, plan)
+
+    async def offer(self, record: RunRecord, plan: Plan) -> None:
+        await self._executor.create(record, plan)
+        if record.not_before is None or record.not_before <= self._clock.now():
+            await self._take(record.id)
 
     async def nudge(self, run_id: str) -> None:
         live = self._executor.live(run_id)

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.answers import find_wait, read_answer
-from engine.dispatch import Dispatcher, LocalDispatcher
+from engine.budget import Budgets
+from engine.dispatch import Dispatcher, LocalDispatcher, MakeDispatcher
 from engine.errors import FenceLost, WorkflowInvalid
 from engine.follow import follow, settled, stored_view
 from engine.inputs import read_inputs
@@ -45,6 +46,7 @@ class Engine:
 
     `process` names this process in the store; left out, it is a name that no other has. `secrets` gives the
     value of a secret by its name, None where there is none. Without a `sandbox` no code runs; who made it closes it.
+    `dispatcher` makes what executes runs: this process, unless it says otherwise.
     """
 
     def __init__(
@@ -57,13 +59,14 @@ class Engine:
         process: str | None = None,
         secrets: Secrets = no_secrets,
         sandbox: Sandbox | None = None,
+        dispatcher: MakeDispatcher = LocalDispatcher,
     ) -> None:
         self.store = store
         self._tools = tools
         self._plans = Plans()
         self._clock = clock or SystemClock()
-        services = Services(models, tools, self._clock, secrets, sandbox)
-        self._dispatcher: Dispatcher = LocalDispatcher(store, services, self._load, process)
+        services = Services(models, tools, self._clock, secrets, sandbox, budgets=Budgets(store))
+        self._dispatcher: Dispatcher = dispatcher(store, services, self._load, process)
 
     async def start(
         self,
@@ -79,13 +82,16 @@ class Engine:
         limit_usd: float | None = None,
         dry: bool = False,
         origin: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
     ) -> str:
         """Store a run and execute it in the background; its id. InputError before anything is stored.
 
-        `delay` in seconds: it starts then, in whichever process recovers. The other options: see RunRecord.
+        `delay` in seconds: it starts then, in whichever process recovers. With a `run_id` of the caller's, to
+        start twice is to start once. The other options: see RunRecord.
         """
         plan = self._plans.of(workflow)
-        run_id, now = uuid.uuid4().hex[:16], self._clock.now()
+        given, now = run_id is not None, self._clock.now()
+        run_id = run_id or uuid.uuid4().hex[:16]
         record = RunRecord(
             id=run_id,
             root_id=run_id,
@@ -106,7 +112,10 @@ class Engine:
             dry=dry,
             origin=origin,
         )
-        await self._dispatcher.start(record, plan)
+        if given:
+            await self._dispatcher.offer(record, plan)
+        else:
+            await self._dispatcher.start(record, plan)
         return record.id
 
     async def wait(self, run_id: str) -> dict[str, Any]:
