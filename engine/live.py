@@ -16,6 +16,7 @@ from typing import Any, Literal
 from engine.attempts import Outcome, attempt, pause_before
 from engine.control import Fired, fired_by
 from engine.errors import NodeError, ParlanceError, RunError, RunStopped
+from engine.gates import broken, hopeless
 from engine.graph import error_field
 from engine.host import RunHost
 from engine.inputs import first_state
@@ -52,6 +53,7 @@ class LiveRun:
         self.plan = plan
         self.scheduler = Scheduler(plan.graph, first_state(plan.workflow, record.inputs))
         self.ledger = Ledger(record, store, rows)
+        self._has_gates = bool(plan.workflow.gates.gates) and record.part is None
         self.host = RunHost(self.ledger, services.clock)
         self.settled: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._services = services
@@ -212,7 +214,7 @@ class LiveRun:
         visit = each.visit
         fired, error = self._fired(visit, outcome)
         started = self.scheduler.end(visit, outcome.writes, self.plan.graph.arrows_of(fired))
-        error = error or self._endless(started) or self._too_dear(step)
+        error = error or self._endless(started) or self._past_gates(step)
         stopped = self._stop is not None or error is not None
         following = [] if stopped else [self.opened(found, outcome.ended_at) for found in started]
         del self._open[visit]
@@ -253,15 +255,11 @@ class LiveRun:
                 )
         return None
 
-    def _too_dear(self, step: Step) -> RunError | None:
-        """A run over its budget does not go on; one that has just ended has its result."""
-        budget, cost = self.plan.workflow.execution.budget_usd, self.ledger.cost + (step.usage.cost_usd or 0)
-        if budget is None or cost <= budget or self.scheduler.idle:
+    def _past_gates(self, step: Step) -> RunError | None:
+        """A run that has gone through a gate for good does not go on; one that has just ended is judged as a whole."""
+        if not self._has_gates or self.scheduler.idle:
             return None
-        return RunError(
-            f"The run has cost {cost:.4g} dollars, more than its budget of {budget:g}.",
-            "Raise config.execution.budget_usd, or use a cheaper model.",
-        )
+        return hopeless(self.plan.shape, self.ledger.rows, step.usage)
 
     def _is_dealt_with(self, each: Open, error: NodeError) -> bool:
         """Whether the document says what follows this failure, and nothing else does."""
@@ -407,6 +405,8 @@ class LiveRun:
     async def _end(self, rows: Sequence[NodeRow], status: RunStatus, error: ParlanceError | None) -> None:
         """Write the end. From here on nothing can stop the run in another way."""
         self._stop = self._stop or "ended"
+        if status == "ok" and self._has_gates and (error := broken(self.plan.shape, self.ledger.rows)):
+            status = "failed"
         text = _error_text(error) if error else None
         now = self._services.clock.now()
         view = await self.ledger.end(rows, status, text, now, self.scheduler.history.order())

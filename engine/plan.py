@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.gates import gates_shape
 from engine.graph import Graph
 from engine.workflow import MISSING, Workflow
 
@@ -48,7 +49,7 @@ class Plans:
 
 
 def make_plan(workflow: Workflow) -> Plan:
-    shape = {
+    shape: dict[str, Any] = {
         "fields": {
             name: [None if field.default is MISSING else field.default, field.reduce]
             for name, field in workflow.fields.items()
@@ -56,6 +57,9 @@ def make_plan(workflow: Workflow) -> Plan:
         "inputs": workflow.inputs,
         "outputs": workflow.outputs,
     }
+    gates = gates_shape(workflow.gates)
+    if gates is not None:
+        shape["gates"] = gates
     text = f"{workflow.text}\0{json.dumps(shape)}"
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     asks_models = any(node.kind == "llm" for node in workflow.nodes.values())

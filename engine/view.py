@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from engine.gates import judged
 from engine.history import reduced
 from engine.ports import NodeRow, RunEvent, RunRecord, Started, Wait
 
@@ -42,6 +43,7 @@ def run_view(run: RunRecord, rows: Sequence[NodeRow], waits: Iterable[Wait] = ()
         "nodes": node_views(run, rows),
         "waiting": [wait_view(wait, run.prefix) for wait in waits],
         **totals(rows),
+        **({"gates": judged(run.shape, rows)} if "gates" in run.shape and run.part is None else {}),
         "error": run.error,
         "created_at": time_text(run.created_at),
         "ended_at": time_text(run.ended_at),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import (
+    BudgetSpent,
     ModelAuthError,
     ModelBadReply,
     ModelMissing,
@@ -110,6 +111,8 @@ class Asker:
 
     async def ask(self, messages: Sequence[Message], tools: tuple[ToolSpec, ...] = ()) -> ModelReply:
         """One call. A reply without calls of tools fits the outputs. ModelError for whatever goes wrong."""
+        budgets = self.step.services.budgets
+        purse = budgets.purse(self.step) if budgets is not None else None
         request = ModelRequest(
             tuple(messages),
             model=self.model,
@@ -122,6 +125,7 @@ class Asker:
             timeout=self.step.node.timeout,
             accept=self._objection,
             retries=0 if self.step.node.retry.said else None,
+            purse=purse,
         )
         reply: ModelReply | None = None
         known = False
@@ -131,6 +135,11 @@ class Asker:
             known = reply is not None
         except _NOT_CHARGED:
             known = True
+            raise
+        except BudgetSpent:
+            known = (
+                purse is not None and not purse.calls
+            )  # else the first call's cost is lost with its re-ask
             raise
         except ModelBadReply as error:
             if error.reply is not None:

@@ -22,6 +22,8 @@ from engine.templates import Ref, TemplateError, walk
 from engine.workflow import MISSING, Node, Workflow
 
 if TYPE_CHECKING:
+    from engine.budget import Budgets
+    from engine.children import Children
     from tools.registry import ToolRegistry
     from tools.sandbox.pool import Sandbox
 
@@ -46,7 +48,7 @@ class Parked(Exception):
 class Services:
     """What nodes may use. `secrets` gives the value of a secret by its name, None where there is none.
 
-    Without a `sandbox` no code runs.
+    Without a `sandbox` no code runs; without `budgets` no run has one; without `children` none starts others.
     """
 
     models: ModelClient
@@ -54,6 +56,8 @@ class Services:
     clock: Clock
     secrets: Secrets
     sandbox: Sandbox | None = None
+    budgets: Budgets | None = None
+    children: Children | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +79,15 @@ class Usage:
         self.completion_tokens = _sum(self.completion_tokens, reply.completion_tokens, first)
         self.cost_usd = _sum(self.cost_usd, reply.cost_usd, first)
         self.model = reply.model
+
+    def merge(self, other: Usage) -> None:
+        """Count what somebody else used for this."""
+        if other.model is not None:
+            first = self.model is None
+            self.prompt_tokens = _sum(self.prompt_tokens, other.prompt_tokens, first)
+            self.completion_tokens = _sum(self.completion_tokens, other.completion_tokens, first)
+            self.cost_usd = _sum(self.cost_usd, other.cost_usd, first)
+            self.model = other.model
 
     def lose(self, model: str) -> None:
         """A call failed after it may have been charged: from here on nothing is known."""
