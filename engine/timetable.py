@@ -104,6 +104,7 @@ class Timetable:
             timezone=timezone,
             created_at=now,
             inputs=read_inputs(document, inputs or {}),
+            saved=yaml is None,
             overlap=overlap,
             next_at=times.next(now)[0],
         )
@@ -209,7 +210,7 @@ class Timetable:
         return None if run.ended_at is not None else f"run {run.id} had not ended (it is {run.status})."
 
     async def _start(self, schedule: Schedule, run_id: str) -> None:
-        text = await self._documents(schedule.owner, schedule.workflow)
+        text = await self._documents(schedule.owner, schedule.workflow) if schedule.saved else None
         workflow = await self._ready(schedule.yaml if text is None else text)
         await self._engine.start(
             workflow, schedule.inputs, owner=schedule.owner, run_id=run_id, origin=schedule.origin

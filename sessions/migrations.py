@@ -181,7 +181,7 @@ def create_schedules(connection: sqlite3.Connection) -> None:
         CREATE TABLE schedules (
             id TEXT PRIMARY KEY, owner TEXT NOT NULL, workflow TEXT NOT NULL, yaml TEXT NOT NULL,
             cron TEXT NOT NULL, timezone TEXT NOT NULL, created_at REAL NOT NULL, inputs TEXT NOT NULL,
-            overlap INTEGER NOT NULL, paused INTEGER NOT NULL, next_at REAL, pending_at REAL,
+            saved INTEGER NOT NULL, overlap INTEGER NOT NULL, paused INTEGER NOT NULL, next_at REAL, pending_at REAL,
             pending_missed INTEGER NOT NULL, last_at REAL, last_run_id TEXT, missed INTEGER NOT NULL,
             skipped INTEGER NOT NULL, note TEXT, revision INTEGER NOT NULL
         )""")

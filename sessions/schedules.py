@@ -16,10 +16,22 @@ from sessions.db import Database
 from sessions.run_rows import clean, dumps
 
 COLUMNS = (
-    *("id", "owner", "workflow", "yaml", "cron", "timezone", "created_at", "inputs", "overlap", "paused"),
-    *("next_at", "pending_at", "pending_missed", "last_at", "last_run_id", "missed", "skipped", "note"),
+    *("id", "owner", "workflow", "yaml", "cron", "timezone", "created_at", "inputs", "saved"),
+    *(
+        "overlap",
+        "paused",
+        "next_at",
+        "pending_at",
+        "pending_missed",
+        "last_at",
+        "last_run_id",
+        "missed",
+        "skipped",
+        "note",
+    ),
     "revision",
 )
+FLAGS = ("saved", "overlap", "paused")
 INSERT = (
     f"INSERT INTO schedules ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
     " ON CONFLICT (id) DO NOTHING"
@@ -68,7 +80,7 @@ def _columns(row: sqlite3.Row) -> Mapping[str, Any]:
 def values_of(schedule: Schedule) -> tuple[Any, ...]:
     """What stands in the columns."""
     texts = {name: clean(getattr(schedule, name)) for name in ("workflow", "yaml", "note", "last_run_id")}
-    flags = {"overlap": int(schedule.overlap), "paused": int(schedule.paused)}
+    flags = {name: int(getattr(schedule, name)) for name in FLAGS}
     given = {**texts, **flags, "inputs": dumps(schedule.inputs)}
     return tuple(given[name] if name in given else getattr(schedule, name) for name in COLUMNS)
 
@@ -80,8 +92,8 @@ def changed_values(schedule: Schedule) -> tuple[Any, ...]:
 
 def schedule_of(row: Mapping[str, Any]) -> Schedule:
     known = {name: row[name] for name in COLUMNS}
-    known |= {"inputs": json.loads(known["inputs"]), "overlap": bool(known["overlap"])}
-    return Schedule(**{**known, "paused": bool(known["paused"])})
+    flags = {name: bool(row[name]) for name in FLAGS}
+    return Schedule(**{**known, **flags, "inputs": json.loads(row["inputs"])})
 
 
 def no_schedule(schedule_id: str) -> NotFound:
