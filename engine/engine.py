@@ -13,6 +13,7 @@ from engine.budget import Budgets
 from engine.dispatch import Dispatcher, LocalDispatcher, MakeDispatcher
 from engine.errors import FenceLost, WorkflowInvalid
 from engine.follow import follow, settled, stored_view
+from engine.gates import refuse_blocked
 from engine.inputs import read_inputs
 from engine.nodes import Services
 from engine.nodes.step import Secrets
@@ -83,13 +84,17 @@ class Engine:
         dry: bool = False,
         origin: Mapping[str, Any] | None = None,
         run_id: str | None = None,
+        ignore_gates: bool = False,
     ) -> str:
-        """Store a run and execute it in the background; its id. InputError before anything is stored.
+        """Store a run and execute it in the background; its id. InputError before anything is stored, Conflict
+        where a gate of this document blocks it.
 
         `delay` in seconds: it starts then, in whichever process recovers. With a `run_id` of the caller's, to
         start twice is to start once. The other options: see RunRecord.
         """
         plan = self._plans.of(workflow)
+        if not ignore_gates:
+            await refuse_blocked(self.store, plan, owner)
         given, now = run_id is not None, self._clock.now()
         run_id = run_id or uuid.uuid4().hex[:16]
         record = RunRecord(
