@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chat.service import ChatService
     from engine.engine import Engine
     from engine.models import Models
+    from engine.timetable import Timetable
     from sessions.db import Database
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
@@ -89,6 +90,14 @@ class House:
         return Workflows(self.db)
 
     @cached_property
+    def timetable(self) -> Timetable:
+        from chat.schedules import make_timetable
+        from sessions.schedules import SqlScheduleStore
+
+        store = SqlScheduleStore(self.db)
+        return make_timetable(store, self.engine, self.workflows, self.models, self.tools)
+
+    @cached_property
     def assistant(self) -> Assistant:
         from chat.assistant import Assistant
 
@@ -98,7 +107,7 @@ class House:
     def service(self) -> ChatService:
         from chat.service import ChatService
 
-        return ChatService(self.db, self.engine, self.models, self.tools, self.assistant)
+        return ChatService(self.db, self.engine, self.models, self.tools, self.assistant, self.timetable)
 
     def serve(self, host: str, port: int) -> None:
         """Serve page and API until told to stop. InputError or Conflict when that can't be done here."""

@@ -18,6 +18,7 @@ from chat.hub import Hub, Nudge
 from chat.parts import Parts
 from chat.recovery import recover
 from chat.runner import Turns
+from chat.schedules import make_timetable
 from chat.turns import Assistant
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
 from engine.ports import ModelClient, RunEvent, RunRecord
@@ -25,11 +26,13 @@ from engine.prepare import prepare
 from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
 from sessions.inbox import Inbox, OpenRun
+from sessions.schedules import SqlScheduleStore
 from sessions.workflows import Version, Workflows
 
 if TYPE_CHECKING:
     from engine.check import Checked
     from engine.engine import Engine
+    from engine.timetable import Timetable
     from engine.workflow import Workflow
     from tools.registry import ToolRegistry
 
@@ -41,11 +44,18 @@ BROWSER = "browser"
 class ChatService:
     """Made once per process, inside its event loop; `recover` before the first use, `close` at the end.
 
-    `conversations` and `workflows` are the stores, `hub` the nudges; they may be used directly.
+    `conversations` and `workflows` are the stores, `hub` the nudges, `timetable` the schedules; they may be used
+    directly.
     """
 
     def __init__(
-        self, db: Database, engine: Engine, models: ModelClient, tools: ToolRegistry, assistant: Assistant
+        self,
+        db: Database,
+        engine: Engine,
+        models: ModelClient,
+        tools: ToolRegistry,
+        assistant: Assistant,
+        timetable: Timetable | None = None,
     ) -> None:
         self.db = db
         self.engine = engine
@@ -56,6 +66,9 @@ class ChatService:
         self.hub = Hub()
         self._inbox = Inbox(db)
         self._tasks: set[asyncio.Task[str]] = set()
+        self.timetable = timetable or make_timetable(
+            SqlScheduleStore(db), engine, self.workflows, models, tools
+        )
         self._turns = Turns(engine, assistant, self.conversations, self.workflows, self._inbox, self.hub)
 
     async def recover(self) -> None:
@@ -68,6 +81,7 @@ class ChatService:
         """Interrupt live turns with their text kept, end all followers. Runs go on with the next start."""
         await self._turns.close()
         self.hub.close()
+        await self.timetable.close()
 
     # --- conversations ---
 
@@ -269,6 +283,29 @@ class ChatService:
         """Ask for its end; a run that has ended already stays as it is."""
         await self._own_run(owner, run_id)
         await self.engine.cancel(run_id)
+
+    async def answer_run(
+        self,
+        owner: str,
+        run_id: str,
+        node: str,
+        value: Any,
+        *,
+        by: str | None = None,
+        iteration: int | None = None,
+    ) -> dict[str, Any]:
+        """Answer what a run asks, see `Engine.answer`; the run's view. `by` is who answers, left out the owner."""
+        run = await self._own_run(owner, run_id)
+        view = await self.engine.answer(run_id, node, value, by=by or owner, iteration=iteration)
+        if run.conversation_id and run.message_id:
+            await self._turns.write_questions(OpenRun(run.id, owner, run.conversation_id, run.message_id))
+        return view
+
+    async def waiting(self, owner: str, conversation_id: str | None = None) -> builtins.list[dict[str, Any]]:
+        """The open questions of the owner's runs, oldest first, each with its `run_id`."""
+        if conversation_id is not None:
+            await self.conversations.head(owner, conversation_id)
+        return await self.engine.waiting(owner=owner, conversation_id=conversation_id)
 
     async def runs(self, owner: str, *, limit: int = 50) -> builtins.list[dict[str, Any]]:
         """Summaries, newest first."""

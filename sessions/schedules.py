@@ -1,4 +1,4 @@
-"""The store of schedules on SQLite: implements `engine.schedules.ScheduleStore` on a Database.
+"""The store of schedules on a database that speaks SQL: implements `engine.schedules.ScheduleStore`.
 
 A change is stored under the revision it was made from: of several processes that see a schedule due, one has it.
 """
@@ -6,14 +6,12 @@ A change is stored under the revision it was made from: of several processes tha
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Conflict, NotFound
 from engine.schedules import Schedule, Schedules
-from sessions.db import Database
-from sessions.run_rows import clean, dumps
+from sessions.run_rows import Columns, clean, dumps
+from sessions.run_store import SqlDatabase
 
 COLUMNS = (
     *("id", "owner", "workflow", "yaml", "cron", "timezone", "created_at", "inputs", "saved"),
@@ -43,10 +41,10 @@ DUE = "SELECT * FROM schedules WHERE next_at <= ? OR pending_at IS NOT NULL ORDE
 REMOVE = "DELETE FROM schedules WHERE owner = ? AND id = ?"
 
 
-class SqliteScheduleStore:
-    """Schedules in one Database."""
+class SqlScheduleStore:
+    """Schedules in one database."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: SqlDatabase) -> None:
         self._db = db
 
     async def add(self, schedule: Schedule) -> None:
@@ -57,13 +55,13 @@ class SqliteScheduleStore:
         found = await self._db.fetch(GET, (owner, schedule_id))
         if not found:
             raise no_schedule(schedule_id)
-        return schedule_of(_columns(found[0]))
+        return schedule_of(found[0])
 
     async def list(self, owner: str) -> Schedules:
-        return [schedule_of(_columns(row)) for row in await self._db.fetch(LIST, (owner,))]
+        return [schedule_of(row) for row in await self._db.fetch(LIST, (owner,))]
 
     async def due(self, now: float) -> Schedules:
-        return [schedule_of(_columns(row)) for row in await self._db.fetch(DUE, (now,))]
+        return [schedule_of(row) for row in await self._db.fetch(DUE, (now,))]
 
     async def replace(self, schedule: Schedule) -> bool:
         return bool(await self._db.execute(REPLACE, changed_values(schedule)))
@@ -71,10 +69,6 @@ class SqliteScheduleStore:
     async def remove(self, owner: str, schedule_id: str) -> None:
         if not await self._db.execute(REMOVE, (owner, schedule_id)):
             raise no_schedule(schedule_id)
-
-
-def _columns(row: sqlite3.Row) -> Mapping[str, Any]:
-    return dict(row)
 
 
 def values_of(schedule: Schedule) -> tuple[Any, ...]:
@@ -90,7 +84,7 @@ def changed_values(schedule: Schedule) -> tuple[Any, ...]:
     return (*values_of(schedule)[:-1], schedule.revision + 1, schedule.id, schedule.revision)
 
 
-def schedule_of(row: Mapping[str, Any]) -> Schedule:
+def schedule_of(row: Columns) -> Schedule:
     known = {name: row[name] for name in COLUMNS}
     flags = {name: bool(row[name]) for name in FLAGS}
     return Schedule(**{**known, **flags, "inputs": json.loads(row["inputs"])})

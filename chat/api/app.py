@@ -72,6 +72,7 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.engine.recover()
         await service.recover()
+        service.timetable.start()
         recovering = asyncio.create_task(_keep_recovering(service))
         yield
         recovering.cancel()

@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from chat.api.login import OWNER
-from chat.api.shapes import Check, ErrorBody, NewConversation, NewMessage, NewRun
+from chat.api.shapes import Check, ErrorBody, NewAnswer, NewConversation, NewMessage, NewRun, NewSchedule
 from chat.api.sse import Item, event_stream, last_event_id, wants_json
 from chat.events import Event
+from chat.schedules import schedule_view
 from chat.service import ChatService
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
@@ -29,6 +30,7 @@ def api_router(service: ChatService) -> APIRouter:
     _conversations(router, service)
     _workflows(router, service)
     _runs(router, service)
+    _schedules(router, service)
     return router
 
 
@@ -146,7 +148,7 @@ def _runs(router: APIRouter, service: ChatService) -> None:
     async def follow_run(run_id: str, request: Request) -> Response:
         """The run's events, from the first or after `Last-Event-ID`, up to `run_ended`; 204: all seen."""
         run = await service.view_run(OWNER, run_id)
-        ended = run["status"] not in ("running", "waiting")
+        ended = run["ended_at"] is not None
         return await _rest(_run_items(service, run_id, last_event_id(request)), ended)
 
     @router.post("/runs/{run_id}/cancel", status_code=202, tags=["Runs"])
@@ -154,6 +156,44 @@ def _runs(router: APIRouter, service: ChatService) -> None:
         """Ask for the run's end. One that has ended stays as it is."""
         await service.cancel_run(OWNER, run_id)
         return {"run_id": run_id}
+
+
+def _schedules(router: APIRouter, service: ChatService) -> None:
+    @router.get("/schedules", tags=["Schedules"])
+    async def list_schedules() -> list[dict[str, Any]]:
+        """The schedules, the one that is due next first."""
+        return [schedule_view(found) for found in await service.timetable.list(OWNER)]
+
+    @router.post("/schedules", status_code=201, tags=["Schedules"])
+    async def create_schedule(body: NewSchedule) -> dict[str, Any]:
+        """Start a document or a saved workflow by the clock, with these inputs."""
+        options = body.model_dump(exclude={"id"})
+        return schedule_view(await service.timetable.add(OWNER, schedule_id=body.id, **options))
+
+    @router.post("/schedules/{schedule_id}/pause", tags=["Schedules"])
+    async def pause_schedule(schedule_id: str) -> dict[str, Any]:
+        """Start nothing more until it is resumed."""
+        return schedule_view(await service.timetable.pause(OWNER, schedule_id))
+
+    @router.post("/schedules/{schedule_id}/resume", tags=["Schedules"])
+    async def resume_schedule(schedule_id: str) -> dict[str, Any]:
+        """Go on with the next planned time."""
+        return schedule_view(await service.timetable.resume(OWNER, schedule_id))
+
+    @router.delete("/schedules/{schedule_id}", tags=["Schedules"], status_code=204)
+    async def remove_schedule(schedule_id: str) -> None:
+        """Forget it; runs that it has started go on."""
+        await service.timetable.remove(OWNER, schedule_id)
+
+    @router.get("/waiting", tags=["Runs"])
+    async def list_waiting(conversation_id: str | None = None) -> list[dict[str, Any]]:
+        """The open questions of all runs, or of those of one conversation, oldest first."""
+        return await service.waiting(OWNER, conversation_id)
+
+    @router.post("/runs/{run_id}/answers", tags=["Runs"])
+    async def answer_run(run_id: str, body: NewAnswer) -> dict[str, Any]:
+        """Answer what the run asks; it goes on at once. 409 says who has answered before."""
+        return await service.answer_run(OWNER, run_id, body.node, body.value, iteration=body.iteration)
 
 
 async def _collected(service: ChatService, conversation_id: str, message_id: str) -> dict[str, Any]:

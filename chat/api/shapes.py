@@ -40,6 +40,34 @@ class NewRun(_Body):
         return self
 
 
+class NewSchedule(_Body):
+    """Exactly one of `yaml` and `workflow`."""
+
+    cron: str = Field(description="Five fields, for example 0 9 * * 1.", max_length=200)
+    yaml: Yaml | None = None
+    workflow: str | None = Field(None, description="The name of a saved workflow: its newest version runs.")
+    timezone: str = Field("UTC", description="Such as Europe/Berlin.", max_length=100)
+    inputs: dict[str, Any] = Field(default_factory=dict, description="The workflow's inputs, by name.")
+    id: str | None = Field(None, description="Left out, it is made from the workflow's name.")
+    overlap: bool = Field(False, description="Start also while the run before has not ended.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> NewSchedule:
+        if (self.yaml is None) == (self.workflow is None):
+            raise ValueError("give either yaml or workflow")
+        return self
+
+
+class NewAnswer(_Body):
+    node: str = Field(
+        description="The node that asks, or the path of the question, such as sub/approve or check[2]."
+    )
+    value: Any = Field(description="The answer: an option, or what fits the node's output.")
+    iteration: int | None = Field(
+        None, description="Which visit of the node; left out, the oldest that is open."
+    )
+
+
 class ErrorDetail(BaseModel):
     code: str = Field(description="Stable, for programs.")
     message: str = Field(description="What happened, in a sentence.")

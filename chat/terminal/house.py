@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from chat.service import ChatService
     from engine.engine import Engine
     from engine.models import Models
+    from engine.timetable import Timetable
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 
@@ -35,6 +36,9 @@ class House(Protocol):
 
     @property
     def workflows(self) -> Workflows: ...
+
+    @property
+    def timetable(self) -> Timetable: ...
 
     @property
     def service(self) -> ChatService: ...

@@ -21,7 +21,7 @@ NODE_COLUMNS = ("id", "kind", "iteration", "attempt", "status", "started_at", "m
 def workflows(house: House, arguments: argparse.Namespace) -> int:
     """List the saved workflows, newest change first."""
     rows = [w.to_dict() for w in _collect(house, lambda: house.workflows.list(OWNER))]
-    _print(rows, arguments.json, "No workflow is saved yet. Make one on the page or with `app.py chat`.")
+    print_rows(rows, arguments.json, "No workflow is saved yet. Make one on the page or with `app.py chat`.")
     return 0
 
 
@@ -30,7 +30,7 @@ def runs(house: House, arguments: argparse.Namespace) -> int:
     rows = _collect(house, lambda: house.engine.runs(owner=OWNER))
     if not arguments.json:
         rows = [{c: row[c] for c in RUN_COLUMNS} for row in rows]
-    _print(rows, arguments.json, "Nothing has been run yet. Try `app.py run FILE`.")
+    print_rows(rows, arguments.json, "Nothing has been run yet. Try `app.py run FILE`.")
     return 0
 
 
@@ -61,7 +61,7 @@ def _collect(house: House, work: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(collected())
 
 
-def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, when_empty: str) -> None:
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, when_empty: str) -> None:
     if as_json:
         print(json.dumps(list(rows)))
     elif not rows:

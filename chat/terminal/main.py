@@ -28,6 +28,7 @@ VERBS = {
     "workflows": "chat.terminal.lists:workflows",
     "runs": "chat.terminal.lists:runs",
     "show": "chat.terminal.lists:show",
+    "schedule": "chat.terminal.schedules:schedule",
     "doctor": "chat.terminal.doctor:doctor",
 }
 
@@ -75,6 +76,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     _add_run(verbs)
     _add_chat(verbs)
     _add_lists(verbs)
+    _add_schedule(verbs)
     return parser
 
 
@@ -133,3 +135,29 @@ def _add_lists(verbs: Any) -> None:
     show = verbs.add_parser("show", help="show a run: its nodes, state and outputs")
     show.add_argument("run_id", metavar="RUN_ID")
     show.add_argument("--json", action="store_true", help="print the run as one object")
+
+
+def _add_schedule(verbs: Any) -> None:
+    schedule = verbs.add_parser("schedule", help="start a workflow by the clock")
+    actions = schedule.add_subparsers(dest="action", metavar="add|list|pause|resume|remove", required=True)
+    add = actions.add_parser("add", help="make a schedule and print its next three times")
+    add.add_argument("workflow", metavar="FILE-or-NAME", help="a YAML file, or the name of a saved workflow")
+    add.add_argument("cron", help='minute, hour, day, month, day of the week: "0 9 * * 1" is Mondays at 9')
+    add.add_argument("-i", "--input", action="append", default=[], metavar="KEY=VALUE", help="as with run")
+    add.add_argument("--timezone", default="UTC", metavar="ZONE", help="such as Europe/Berlin (default: UTC)")
+    add.add_argument("--id", help="what to call it (default: after the workflow)")
+    add.add_argument(
+        "--overlap",
+        action="store_true",
+        help="start also while the run before has not ended (default: leave out)",
+    )
+    add.add_argument("--json", action="store_true", help="print the schedule as one object")
+    actions.add_parser("list", help="list the schedules").add_argument(
+        "--json", action="store_true", help="print JSON"
+    )
+    for name, said in {
+        "pause": "start nothing more until it is resumed",
+        "resume": "go on with the next planned time",
+        "remove": "forget it; runs that it has started go on",
+    }.items():
+        actions.add_parser(name, help=said).add_argument("id", metavar="ID")

@@ -20,7 +20,7 @@ from engine.timetable import Timetable
 from engine.workflow import Workflow
 from sessions.db import open_db
 from sessions.runs import SqliteRunStore
-from sessions.schedules import SqliteScheduleStore
+from sessions.schedules import SqlScheduleStore
 from tests.engine.flows import NoModels, Tools, until
 
 HEAD = 'schema_version: "1.0"\nflow: {name: echoing}\n'
@@ -51,7 +51,7 @@ class Kit:
     table: Timetable
     clock: SetClock
     saved: dict[str, str]
-    store: SqliteScheduleStore
+    store: SqlScheduleStore
 
     async def only(self) -> Schedule:
         (found,) = await self.table.list("local")
@@ -73,7 +73,7 @@ async def kit_on(path: Path, clock: SetClock | None = None) -> AsyncIterator[Kit
             raise WorkflowInvalid(found.problems)
         return found.workflow
 
-    store = SqliteScheduleStore(db)
+    store = SqlScheduleStore(db)
     table = Timetable(store, engine, document, checked=checked, ready=checked, clock=clock)
     try:
         yield Kit(engine, table, clock, saved, store)
