@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import InputError, NotFound
 from engine.nodes.ask import answer_value
+from engine.nodes.each import for_element
 from engine.nodes.outputs import Misfit, writes_of
 from engine.ports import DID_HAPPEN, RunRecord, RunStore, Wait
 from engine.workflow import Workflow
@@ -69,12 +70,13 @@ def read_answer(wait: Wait, workflow: Workflow, value: Any) -> Any:
     if wait.answered_at is not None:
         return None  # the store says who was first
     node = workflow.nodes[wait.node]
+    if node.each is not None:
+        workflow, node = for_element(workflow, node)
     try:
         if wait.kind == "ask":
             return answer_value(node, workflow, wait.options, value)
         if isinstance(value, Mapping):
-            writes_of(node, workflow, value)
-            return dict(value)
+            return dict(value) if "#" in wait.path else writes_of(node, workflow, dict(value))
         return _choice(wait, value)
     except Misfit as error:
         raise InputError(str(error), _what_fits(wait), wait.node) from None

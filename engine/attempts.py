@@ -42,30 +42,42 @@ async def attempt(step: Step) -> Outcome:
     started = clock.now()
     try:
         writes = await _in_time(step)
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        error = NodeError(step.node.id, "It broke off by itself.", "Try again.", retryable=True)
-        refused = False
     except Parked:
         raise
-    except Exception as trouble:  # noqa: BLE001 - foreign code: the outcome records what happened
+    except (asyncio.CancelledError, Exception) as trouble:  # foreign code: the outcome records what happened
+        if isinstance(trouble, asyncio.CancelledError) and _is_cancelled():
+            raise
         error = _node_error(step, trouble)
-        refused = isinstance(trouble, ToolError) and trouble.refused
-    else:
-        return Outcome(started, clock.now(), writes)
-    if step.in_flight is not None and not refused:
-        from engine.nodes.effects import doubt
+        await _make_sure(step, trouble, error)
+        return Outcome(started, clock.now(), error=error)
+    return Outcome(started, clock.now(), writes)
 
+
+def _is_cancelled() -> bool:
+    """Whether it is us who are to break off, and not something within the node that did."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+async def _make_sure(step: Step, trouble: BaseException, error: NodeError) -> None:
+    """Where something that must not happen twice was under way, only a definite refusal is a failure."""
+    if step.in_flight is None:
+        return
+    from engine.nodes.effects import doubt, is_refused
+
+    timed_out = isinstance(trouble, _TookTooLong)
+    if timed_out or not isinstance(trouble, Exception) or not is_refused(step, trouble):
         await doubt(step, error.message)
-    return Outcome(started, clock.now(), error=error)
+
+
+class _TookTooLong(NodeError):
+    """The node's own `timeout` is over."""
 
 
 async def _in_time(step: Step) -> Mapping[str, Any]:
     node = step.node
     run = runner_of("each" if node.each is not None else node.kind)
-    if node.timeout is None or node.each is not None or node.kind == "ask":
+    if node.timeout is None or node.each is not None or node.kind in ("ask", "subflow"):
         return await _guarded(step, run)
     limit = asyncio.timeout(node.timeout)
     try:
@@ -74,7 +86,7 @@ async def _in_time(step: Step) -> Mapping[str, Any]:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise NodeError(
+        raise _TookTooLong(
             node.id,
             f"It took longer than its {node.timeout:g} seconds.",
             "Raise `timeout`, or set `retry` to try again.",
@@ -85,7 +97,7 @@ async def _in_time(step: Step) -> Mapping[str, Any]:
 async def _guarded(step: Step, run: Run) -> Mapping[str, Any]:
     """Run it; what must not happen twice as a whole says so before it begins."""
     node = step.node
-    if node.effect != "once" or node.each is not None:
+    if node.effect != "once" or node.each is not None or node.kind == "subflow":
         return await run(step)
     if node.kind != "tool" and node.said_effect != "once":
         return await run(step)
@@ -99,9 +111,11 @@ def pause_before(step: Step) -> float:
     return float(min(step.node.retry.backoff_seconds * 2.0 ** (step.attempt - 1), LONGEST_PAUSE))
 
 
-def _node_error(step: Step, error: Exception) -> NodeError:
+def _node_error(step: Step, error: BaseException) -> NodeError:
     """Any failure in words; what its own errors are not is a fault of ours or of a plug-in, and logged."""
     name = step.node.id
+    if isinstance(error, asyncio.CancelledError):
+        return NodeError(name, "It broke off by itself.", "Try again.", retryable=True)
     if isinstance(error, RunStopped):
         return error
     if isinstance(error, NodeError):

@@ -98,8 +98,9 @@ class RunHost:
                 self._mind(row.writes.get("due_at"))
                 return False
         times = (wait.created_at, wait.created_at)
+        usage, step.usage = step.usage, Usage()
         row = self._ledger.open_row(
-            step, wait.path, status, times, asked_of(wait), _NOTHING, attempt=wait.attempt
+            step, wait.path, status, times, asked_of(wait), usage, attempt=wait.attempt
         )
         await self._ledger.append_safely(row, [wait])
         self._mind(wait.due_at)

@@ -70,6 +70,13 @@ class Ledger:
         self._looked = len(self.rows)
         return self._found.get((path, iteration), ())
 
+    def in_doubt(self, step: Step) -> bool:
+        """Whether something that must not happen twice was begun in this visit and not seen to end."""
+        from engine.nodes.effects import begun_row
+
+        paths = {r.path for r in self.rows if r.node == step.node.id and r.status == "running"}
+        return any(begun_row(self.rows_of(path, step.iteration)) is not None for path in paths)
+
     def row(
         self,
         step: Step,

@@ -393,7 +393,7 @@ class LiveRun:
     def _cut_row(self, each: Open, now: float) -> NodeRow:
         step = each.step if each.step is not None and each.step.attempt >= each.attempt else self._step(each)
         outcome = Outcome(min(each.since, now), now)
-        if step.in_flight is None and each.parked != "unknown":
+        if each.node.effect != "once" or not self.ledger.in_doubt(step):
             return self.ledger.row(step, outcome, "cancelled")
         error = NodeError(
             each.node.id,

@@ -31,6 +31,7 @@ async def run(step: Step) -> Mapping[str, Any]:
         now=step.services.clock.now,
     )
     result = step.hide(await tool(args, context))
+    step.in_flight = None
     try:
         return writes_of(node, step.workflow, result)
     except Misfit as error:

@@ -102,7 +102,7 @@ async def test_a_third_identical_batch_adds_no_memory(tools: Tools, tmp_path: Pa
             tools.log.clear()
             gc.collect()
             sizes.append(process.memory_info().rss / 2**20)
-        assert engine._dispatcher._runs == {}  # type: ignore[attr-defined]
+        assert engine._dispatcher._executor._runs == {}  # type: ignore[attr-defined]
     print([f"{size:.1f}" for size in sizes])
     assert sizes[2] - sizes[1] < 10
 

@@ -215,9 +215,12 @@ async def test_what_must_not_happen_twice_is_not_repeated(tmp_path: Path) -> Non
         engine._plans.of(flow)
         await engine.recover()
         view = await engine.wait(run_id)
-    assert view["status"] == "failed"
-    assert view["error"].startswith("Node 'slow' failed: It may have happened")
-    assert [(n["id"], n["status"]) for n in view["nodes"]] == [("quick", "ok"), ("slow", "cancelled")]
+    assert view["status"] == "unknown"
+    assert view["error"] is None
+    assert [(n["id"], n["status"]) for n in view["nodes"]] == [("quick", "ok"), ("slow", "unknown")]
+    assert [(w["node"], w["kind"], w["options"]) for w in view["waiting"]] == [
+        ("slow", "effect", ["did happen", "try again", "stop"])
+    ]
 
 
 async def test_a_document_that_is_refused_now_fails_its_run(tmp_path: Path) -> None:
