@@ -12,13 +12,14 @@ import pytest
 from hypothesis import settings
 
 from tests.loop_guard import watched
+from tests.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
 
 LOOPBACK = ("127.", "::1", "localhost")
 
 
 def _harmless_environment() -> None:
     for name in list(os.environ):
-        ours = name.startswith(("PARLANCE_", "OPENAI_", "ANTHROPIC_")) and name != "PARLANCE_SOAK"
+        ours = name.startswith(("PARLANCE_", "OPENAI_", "ANTHROPIC_", "PG")) and name != "PARLANCE_SOAK"
         if ours or name.endswith("_API_KEY"):
             del os.environ[name]
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
