@@ -153,7 +153,7 @@ class _NodeBuilder:
     def build(self, index: int, data: Mapping[str, Any]) -> Node:
         kind = node_kind(data) or "llm"
         outputs = _names(data.get("outputs"))
-        uses = tuple(map(_tool_use, data.get("tools") or ())) if kind == "llm" else ()
+        uses = tuple(map(_tool_use, data.get("tools") or ())) if kind in ("llm", "code") else ()
         tool = data.get("tool") if kind == "tool" else None
         said = data.get("effect")
         node = Node(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.check.children import Children, Lookup
 from engine.check.machine import IDS as MACHINE_RULES
 from engine.check.machine import Machine, at_start, machine_problems
 from engine.check.patches import apply, apply_patches, unite
@@ -20,7 +21,7 @@ from engine.workflow import Workflow
 if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
-__all__ = ["Checked", "Machine", "apply", "apply_patches", "at_start", "check", "on_machine"]
+__all__ = ["Checked", "Lookup", "Machine", "apply", "apply_patches", "at_start", "check", "on_machine"]
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,31 @@ class Checked:
         return tuple(p for p in self.problems if p.severity == "warning")
 
 
-def check(text: str, tools: ToolRegistry, *, machine: Machine | None = None) -> Checked:
+def check(
+    text: str,
+    tools: ToolRegistry,
+    *,
+    machine: Machine | None = None,
+    workflows: Lookup | None = None,
+) -> Checked:
     """Check a document. Never raises for what stands in it.
 
-    `machine` adds what depends on the installation, such as a model that is not there; see `Machine`.
+    `machine` adds what depends on the installation, such as a model that is not there; see `Machine`. `workflows`
+    finds the saved workflows that nodes name; without it they are not judged.
     """
+    return _check(text, tools, machine, Children(workflows, tools) if workflows else None)
+
+
+def check_below(text: str, tools: ToolRegistry, children: Children) -> Checked:
+    """Check a workflow that another one runs; `children` remembers what was checked already."""
+    return _check(text, tools, None, children)
+
+
+def _check(text: str, tools: ToolRegistry, machine: Machine | None, children: Children | None) -> Checked:
     from engine.build import build_workflow
 
     document = read_document(text)
-    problems = _in_order(document, _problems(document, tools, machine))
+    problems = _in_order(document, _problems(document, tools, machine, children))
     broken = document.data is None or any(p.severity == "error" for p in problems)
     return Checked(problems, None if broken else build_workflow(document, tools), document)
 
@@ -71,7 +88,9 @@ def _in_order(document: Document, problems: Iterable[Problem]) -> tuple[Problem,
     return tuple(sorted(found, key=lambda p: (p.line, p.column, p.severity, p.rule)))
 
 
-def _problems(document: Document, tools: ToolRegistry, machine: Machine | None) -> Iterator[Problem]:
+def _problems(
+    document: Document, tools: ToolRegistry, machine: Machine | None, children: Children | None
+) -> Iterator[Problem]:
     """What the reader, the schema and the rules find, without any secret that stands in the document."""
     from engine.check.catalogue import RULES
     from engine.check.draft import Draft
@@ -81,6 +100,7 @@ def _problems(document: Document, tools: ToolRegistry, machine: Machine | None) 
 
     misread = {p.path for p in document.problems if p.path}
     reported = [*document.problems, *(p for p in findings(document) if p.path not in misread)]
-    draft = Draft(document, tools, machine, unsure=[p.path for p in reported if p.severity == "error"])
+    unsure = [p.path for p in reported if p.severity == "error"]
+    draft = Draft(document, tools, machine, unsure=unsure, children=children)
     yield from map(Redactor(draft).clean, reported)
     yield from problems_of(draft, RULES)

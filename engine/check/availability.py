@@ -15,17 +15,8 @@ from engine.check.reading import mapping
 from engine.check.rules import Found, Path, rule
 from engine.schema import Marked
 
-_SAME = {"on_error": "fail", "effect": "none"}
-"""Values with which a key changes nothing, so that it does not matter that it is not available."""
-_WITH_FOR_EACH = ("as", "max_parallel")
 _INSTEAD = {
-    "code": "Let a tool do the step, or describe it to a model in a prompt.",
-    "ask": "Make the answer an input of the workflow.",
-    "workflow": "Put its steps into this workflow.",
-    "agent": "Give a node with a prompt the agent's instructions in system.",
-    "for_each": "Give the whole list to one prompt.",
-    "on_error": "Remove it; use retry to try again.",
-    "effect": "Remove it.",
+    "agent": "Agents come with their registry. Give a node with a prompt the agent's instructions in system."
 }
 
 
@@ -37,10 +28,7 @@ def _value(data: Any, path: Path) -> Any:
 
 def _marked(draft: Draft) -> Iterator[Marked]:
     for marked in draft.marked:
-        key, value = marked.path[-1], _value(draft.data, marked.path)
-        off = mapping(value).get("enabled") is False
-        alone = key in _WITH_FOR_EACH and "for_each" in mapping(_value(draft.data, marked.path[:-1]))
-        if not off and not alone and _SAME.get(str(key), draft) != value:
+        if mapping(_value(draft.data, marked.path)).get("enabled") is not False:
             yield marked
 
 

@@ -7,11 +7,13 @@ counts as what was meant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from engine.check.graph import Choice, Graph
+from engine.check.python import Code, read_code
 from engine.check.reading import (
     EdgeView,
     FieldView,
@@ -27,9 +29,11 @@ from engine.check.rules import Path
 from engine.check.suggest import Suggester
 from engine.check.uses import Use, collect_uses, strings
 from engine.schema import Marked, marked_keys
+from engine.templates import Ref
 from engine.workflow import END, START
 
 if TYPE_CHECKING:
+    from engine.check.children import Children
     from engine.check.machine import Machine
     from engine.document import Document
     from tools.registry import ToolRegistry
@@ -44,10 +48,12 @@ class Draft:
         tools: ToolRegistry,
         machine: Machine | None = None,
         unsure: Sequence[str] = (),
+        children: Children | None = None,
     ) -> None:
         self.document = document
         self.tools = tools
         self.machine = machine
+        self.children = children
         self.data: Mapping[str, Any] = document.data if isinstance(document.data, Mapping) else {}
         self.names = Suggester()
         self._unsure = frozenset(_stem(path) for path in unsure)
@@ -128,7 +134,25 @@ class Draft:
 
     @cached_property
     def uses(self) -> list[Use]:
-        return list(collect_uses(self.nodes, self.edges))
+        return [*collect_uses(self.nodes, self.edges), *self._uses_in_code()]
+
+    def _uses_in_code(self) -> Iterator[Use]:
+        """The fields that code reads: without `inputs` of its own a code node gets the whole state."""
+        for node in self.nodes:
+            code = self.code.get(node.index)
+            for name, (start, end) in code.read if code and not node.inputs else ():
+                if name in self.fields and name != node.element:
+                    ref = Ref("state", (name,), name, start, end)
+                    yield Use((*node.path, "code"), code.text if code else "", ref, "code", node)
+
+    @cached_property
+    def code(self) -> dict[int, Code]:
+        """The Python of code nodes, by the node's number."""
+        found = {}
+        for node in self.nodes:
+            if node.kind == "code" and isinstance(node.data.get("code"), str):
+                found[node.index] = read_code(node.data["code"])
+        return found
 
     @cached_property
     def _uses_in(self) -> dict[int, list[Use]]:
@@ -166,7 +190,14 @@ class Draft:
         """None where the edges can't be read well enough for questions such as "is it reachable"."""
         if not self.nodes_known or not self.edges_known:
             return None
-        return self._wired() if self.edges else _linear(len(self.nodes))
+        handlers = {n.index: n.handler.text for n in self.nodes if n.handler and not n.twin}
+        failures = {v: self.meant_node(name, source=self.nodes[v].id) for v, name in handlers.items()}
+        known = {v: handler for v, handler in failures.items() if handler is not None}
+        if len(known) < len(failures):
+            return None
+        made = self._wired() if self.edges else _linear(len(self.nodes))
+        passing = frozenset(n.index for n in self.nodes if n.data.get("on_error") == "continue")
+        return replace(made, failures=known, passing=passing) if made else None
 
     def _wired(self) -> Graph | None:
         size = len(self.nodes)

@@ -8,7 +8,7 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,11 +21,15 @@ class Graph:
     """`ways[v]` holds, for each entry of `edges` from v, the alternatives of which a run takes one.
 
     `exits` are the nodes from which an entry may lead to END. A node without any entry ends as well.
+    `failures` says where a node leads that fails, in place of its entries; `passing` are the nodes that go on as
+    if they had not failed.
     """
 
     size: int
     ways: Sequence[Sequence[Sequence[Choice]]]
     exits: frozenset[int] = field(default_factory=frozenset)
+    failures: Mapping[int, int] = field(default_factory=dict)
+    passing: frozenset[int] = field(default_factory=frozenset)
 
     @property
     def start(self) -> int:
@@ -33,10 +37,13 @@ class Graph:
 
     @cached_property
     def successors(self) -> list[list[int]]:
-        return [
+        found = [
             list(dict.fromkeys(t for entry in entries for choice in entry for t in sorted(choice)))
             for entries in self.ways
         ]
+        for v, handler in self.failures.items():
+            found[v] += [] if handler in found[v] else [handler]
+        return found
 
     @cached_property
     def predecessors(self) -> list[list[int]]:
@@ -58,11 +65,11 @@ class Graph:
         return frozenset(_spread(ends, self.predecessors))
 
     def reached_without(self, barred: Iterable[int]) -> frozenset[int]:
-        """Nodes that a run can come to without going through any of `barred`; those themselves count."""
-        stop = frozenset(barred)
-        return frozenset(
-            _spread([self.start], [[] if v in stop else s for v, s in enumerate(self.successors)])
-        )
+        """Nodes that a run can come to without any of `barred` succeeding; those themselves count."""
+        following = list(self.successors)
+        for v in set(barred) - self.passing:
+            following[v] = [self.failures[v]] if v in self.failures else []
+        return frozenset(_spread([self.start], following))
 
     @cached_property
     def below(self) -> list[int]:

@@ -125,16 +125,21 @@ def unknown_tool(draft: Draft) -> Iterator[Found]:
 
 
 def tool_uses(draft: Draft) -> Iterator[tuple[NodeView, Name]]:
-    """Every tool that is named: by a tool node, and in the `tools` of a node with a model."""
+    """Every tool that is named: by a tool node, and in the `tools` of a node with a model or code."""
     for node in draft.nodes:
-        if isinstance(node.data.get("tool"), str):
-            yield node, Name(node.data["tool"], (*node.path, "tool"))
-        for i, use in enumerate(sequence(node.data.get("tools"))):
-            path: Path = (*node.path, "tools", i)
-            if isinstance(use, str):
-                yield node, Name(use, path)
-            elif isinstance(mapping(use).get("name"), str):
-                yield node, Name(use["name"], (*path, "name"))
+        yield from ((node, name) for name in tools_of(node))
+
+
+def tools_of(node: NodeView) -> Iterator[Name]:
+    """The tools that a node names."""
+    if isinstance(node.data.get("tool"), str):
+        yield Name(node.data["tool"], (*node.path, "tool"))
+    for i, use in enumerate(sequence(node.data.get("tools"))):
+        path: Path = (*node.path, "tools", i)
+        if isinstance(use, str):
+            yield Name(use, path)
+        elif isinstance(mapping(use).get("name"), str):
+            yield Name(use["name"], (*path, "name"))
 
 
 RULES = (duplicate_node, undefined_node, wrong_way, unknown_tool)

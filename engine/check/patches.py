@@ -60,6 +60,25 @@ def replace_inside(
     return Patch(document.place(begin), document.place(begin + len(old)), text)
 
 
+def text_place(document: Document, path: Path, value: str, offset: int) -> tuple[int, int]:
+    """The line and column of `value[offset]`, where `value` is the string at `path`.
+
+    Where the text as written does not show the value line by line, it is the place of the key.
+    """
+    source, start = document.source(path), document.offset(document.span(path)[0])
+    line = value.count("\n", 0, offset)
+    content = value.split("\n")[line] if document.has(path) else ""
+    column = offset - (value.rfind("\n", 0, offset) + 1)
+    written = source.split("\n")
+    if source[:1] == "|" and line + 1 < len(written):
+        before = sum(len(text) + 1 for text in written[: line + 1])
+        at = written[line + 1].find(content)
+        return document.place(start + before + at + column) if at >= 0 else document.position(path)
+    if len(written) == 1 and line == 0 and source.count(content) == 1 and content:
+        return document.place(start + source.find(content) + column)
+    return document.position(path)
+
+
 def replace_step(document: Document, path: Path, value: str, ref: Ref, step: int, name: str) -> Patch | None:
     """Put `name` in the place of one step of a reference in the string at `path`; step 0 is its root."""
     steps = list(_STEP.finditer(ref.text))

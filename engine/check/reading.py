@@ -60,6 +60,20 @@ class NodeView:
     twin: bool
 
     @property
+    def handler(self) -> Name | None:
+        """The node that `on_error` names."""
+        said = self.data.get("on_error")
+        if not isinstance(said, str) or said in ("fail", "continue"):
+            return None
+        return Name(said, (*self.path, "on_error"))
+
+    @property
+    def element(self) -> str | None:
+        """The name of the element in a node that runs once per element; None for all others."""
+        name = self.data.get("as", "item")
+        return name if "for_each" in self.data and isinstance(name, str) else None
+
+    @property
     def label(self) -> str:
         return f"'{self.id}'" if self.id else f"number {self.index + 1}"
 

@@ -5,19 +5,22 @@ flow's lists.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_inside, replace_name, replace_step
-from engine.check.reading import FieldView, Name, mapping, names, sequence
+from engine.check.reading import FieldView, Name, NodeView, mapping, names, sequence
 from engine.check.rules import Found, rule
 from engine.check.uses import Use
 from engine.problems import Patch
-from engine.templates import compile_template
+from engine.templates import Ref, compile_template
 from engine.types import Type
 
 LOOP_COUNT = "_loop_iteration_"
+LAST_ERROR = "_error_"
+SYSTEM_NAMES = (LOOP_COUNT, LAST_ERROR)
+"""What the names begin with that the engine keeps in the state by itself."""
 
 
 class Target(NamedTuple):
@@ -55,15 +58,42 @@ def target(draft: Draft, use: Use) -> Target | None:
 
 
 def _input_type(draft: Draft, use: Use, name: str) -> Type | None:
-    """The type of a node's input; None where it can't be told."""
-    value = use.reader.inputs.get(name) if use.reader else None
-    only = compile_template(value, bare=True).only_ref if isinstance(value, str) else None
-    if only is None:
-        return Type("str") if isinstance(value, str) else None
-    if only.root != "state" or not only.path:
+    """The type of a node's input, or of its element; None where it can't be told."""
+    if use.reader is None:
         return None
-    field = draft.fields.get(str(only.path[0]))
-    return field.type.at(only.path[1:]) if field and field.type else None
+    if name not in use.reader.inputs:
+        return element_type(draft, use.reader)
+    return input_type(draft, use.reader, use.reader.inputs[name])
+
+
+def input_type(draft: Draft, node: NodeView, value: Any) -> Type | None:
+    """The type of what stands in a node's `inputs`; None where it can't be told."""
+    if not isinstance(value, str):
+        return None
+    only = compile_template(value, bare=True).only_ref
+    if only is None:
+        return Type("str")
+    if only.root == node.element:
+        kind = element_type(draft, node)
+        return kind.at(only.path) if kind else None
+    return type_at(draft, only)
+
+
+def type_at(draft: Draft, ref: Ref) -> Type | None:
+    """The type of what a reference into the state leads to; None where it can't be told."""
+    path = ref.path if ref.root == "state" else (ref.root, *ref.path)
+    if path and str(path[0]).startswith(SYSTEM_NAMES):
+        return Type("int" if str(path[0]).startswith(LOOP_COUNT) else "str")
+    field = draft.fields.get(str(path[0])) if path else None
+    return field.type.at(path[1:]) if field and field.type else None
+
+
+def element_type(draft: Draft, node: NodeView) -> Type | None:
+    """The type of one element of what a node runs over; None where it can't be told."""
+    value = node.data.get("for_each")
+    only = compile_template(value, bare=True).only_ref if isinstance(value, str) else None
+    kind = type_at(draft, only) if only else None
+    return kind.item if kind and kind.name == "list" and kind.args else None
 
 
 @rule("unknown-field", "error")
@@ -108,11 +138,17 @@ def _known(draft: Draft, use: Use) -> bool:
     if not use.ref.path:
         return False
     name = str(use.ref.path[0])
-    if name.startswith(LOOP_COUNT):
-        node = draft.by_id.get(name.removeprefix(LOOP_COUNT))
-        loops = {draft.meant_node(s.text) for e in draft.edges if e.loop for s in e.sources}
-        return not draft.edges_known or None in loops or (node is not None and node.index in loops)
-    return name in draft.fields
+    return known_system_name(draft, name) if name.startswith(SYSTEM_NAMES) else name in draft.fields
+
+
+def known_system_name(draft: Draft, name: str) -> bool:
+    """Whether there is a count or an error of that name: of a node with a loop, or with an `on_error`."""
+    if name.startswith(LAST_ERROR):
+        node = draft.by_id.get(name.removeprefix(LAST_ERROR))
+        return not draft.nodes_known or (node is not None and node.data.get("on_error", "fail") != "fail")
+    node = draft.by_id.get(name.removeprefix(LOOP_COUNT))
+    loops = {draft.meant_node(s.text) for e in draft.edges if e.loop for s in e.sources}
+    return not draft.edges_known or None in loops or (node is not None and node.index in loops)
 
 
 def _unknown_in_template(draft: Draft, use: Use) -> Found:
@@ -123,10 +159,8 @@ def _unknown_in_template(draft: Draft, use: Use) -> Found:
             use.path, f"'state' alone is no value. Name a field, as in {_shown(use, f'state.{first}')}."
         )
     name = str(ref.path[0])
-    if name.startswith(LOOP_COUNT):
-        node = name.removeprefix(LOOP_COUNT)
-        what = "has no loop" if node in draft.by_id else "does not exist"
-        return Found(use.path, f"There is no count 'state.{name}', because the node '{node}' {what}.")
+    if name.startswith(SYSTEM_NAMES):
+        return _no_system_name(draft, use, name)
     if name in use.local:
         patch = replace_inside(
             draft.document, use.path, use.value, ref.start, ref.end, ref.text.removeprefix("state.")
@@ -137,6 +171,22 @@ def _unknown_in_template(draft: Draft, use: Use) -> Found:
     patch = replace_step(draft.document, use.path, use.value, ref, 1, mend) if mend else None
     hint = _did_you_mean(draft, name, list(draft.fields), "state.")
     return Found(use.path, f"There is no state field '{name}'. {hint}", patch)
+
+
+def _no_system_name(draft: Draft, use: Use, name: str) -> Found:
+    prefix = LOOP_COUNT if name.startswith(LOOP_COUNT) else LAST_ERROR
+    what, needed = ("count", "loop") if prefix == LOOP_COUNT else ("error", "on_error: continue or a node")
+    node = name.removeprefix(prefix)
+    if node in draft.by_id:
+        reason = f"because the node '{node}' has no {needed}."
+        return Found(use.path, f"There is no {what} 'state.{name}', {reason}")
+    having = [id for id in draft.by_id if known_system_name(draft, prefix + id)]
+    mend = draft.names.certain(node, having)
+    patch = replace_step(draft.document, use.path, use.value, use.ref, 1, prefix + mend) if mend else None
+    near = mend or draft.names.near(node, having)
+    hint = f" Did you mean 'state.{prefix}{near}'?" if near else ""
+    message = f"There is no {what} 'state.{name}', because the node '{node}' does not exist.{hint}"
+    return Found(use.path, message, patch)
 
 
 def _shown(use: Use, text: str) -> str:
@@ -180,6 +230,8 @@ def unknown_name(draft: Draft) -> Iterator[Found]:
     for use in draft.uses:
         ref = use.ref
         if ref.root in ("state", "secret") or ref.root in use.local or ref.root in draft.fields:
+            continue
+        if ref.root.startswith(SYSTEM_NAMES) and known_system_name(draft, ref.root):
             continue
         known = [*use.local, *draft.fields]
         mend = draft.names.certain(ref.root, known)

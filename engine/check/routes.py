@@ -12,7 +12,7 @@ from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_inside
 from engine.check.reading import EdgeView, FieldView, Name, RouteView
-from engine.check.references import LOOP_COUNT, given_from_start
+from engine.check.references import LAST_ERROR, SYSTEM_NAMES, given_from_start, type_at
 from engine.check.rules import Found, rule
 from engine.expressions import Comparison, Expression, ExpressionError, compile_expression
 from engine.problems import Patch
@@ -91,18 +91,10 @@ def condition_type(draft: Draft) -> Iterator[Found]:
     """
     for _, condition, expression in _conditions(draft):
         for comparison in expression.comparisons:
-            kind = _type_of(draft, comparison.ref)
+            kind = type_at(draft, comparison.ref)
             for value in comparison.literals if kind else ():
                 if kind and not _comparable(kind, comparison.op, value):
                     yield _wrong_kind(draft, condition, comparison, kind, value)
-
-
-def _type_of(draft: Draft, ref: Ref) -> Type | None:
-    path = ref.path if ref.root == "state" else (ref.root, *ref.path)
-    if path and str(path[0]).startswith(LOOP_COUNT):
-        return Type("int")
-    field = draft.fields.get(str(path[0])) if path else None
-    return field.type.at(path[1:]) if field and field.type else None
 
 
 def _comparable(kind: Type, op: str, value: Any) -> bool:
@@ -259,9 +251,9 @@ def _tried(draft: Draft, edge: EdgeView, *, lenient: bool) -> tuple[list[bool], 
 
     def facts(ref: Ref) -> Fact:
         field = _plain_field(draft, ref)
-        inner = _type_of(draft, ref)
+        inner = type_at(draft, ref)
         if field is None:
-            return Fact(inner, nullable=lenient)
+            return Fact(inner, nullable=lenient or LAST_ERROR in ref.text)
         if lenient:
             return Fact(inner, field.enum, nullable=not field.given or _may_be_emptied(draft, field))
         empty = source is not None and can_be_empty(draft, field, source)
@@ -288,7 +280,7 @@ def _source(draft: Draft, edge: EdgeView) -> int | None:
 def _odd(draft: Draft, expression: Expression) -> bool:
     """Whether a condition compares what can't be compared; that is reported by itself."""
     for comparison in expression.comparisons:
-        kind, field = _type_of(draft, comparison.ref), _plain_field(draft, comparison.ref)
+        kind, field = type_at(draft, comparison.ref), _plain_field(draft, comparison.ref)
         for value in comparison.literals:
             if kind and not _comparable(kind, comparison.op, value):
                 return True
@@ -299,7 +291,7 @@ def _odd(draft: Draft, expression: Expression) -> bool:
 
 def _unknown(draft: Draft, ref: Ref) -> bool:
     path = ref.path if ref.root == "state" else (ref.root, *ref.path)
-    return not path or (str(path[0]) not in draft.fields and not str(path[0]).startswith(LOOP_COUNT))
+    return not path or (str(path[0]) not in draft.fields and not str(path[0]).startswith(SYSTEM_NAMES))
 
 
 def can_be_empty(draft: Draft, field: FieldView, node: int) -> bool:
@@ -308,9 +300,10 @@ def can_be_empty(draft: Draft, field: FieldView, node: int) -> bool:
         return False
     writers = {w.index for w in draft.writers.get(field.name, ())}
     graph = draft.graph
-    if graph is None or node in writers or next(graph.beside(node, writers), None) is not None:
+    surely = node in writers and graph is not None and node not in graph.passing
+    if graph is None or surely or next(graph.beside(node, writers), None) is not None:
         return graph is not None and node not in writers and not writers
-    before = {w for w in writers if graph.below[w] >> node & 1}
+    before = {w for w in writers if graph.below[w] >> node & 1} - {node}
     if any(graph.has_company(w) for w in before):
         return False
     return node in graph.reached_without(before)

@@ -184,12 +184,14 @@ def output_type(draft: Draft) -> Iterator[Found]:
             else:
                 kind, i = fields.get(name.text, (None, 0))
                 place = (*path, "fields", i, "type")
-            if field and field.type and kind and not _fits(field, kind):
+            if field and field.type and kind and not _fits(field, kind, node):
                 message = f"'{name.text}' is given as {kind} here, but the state field is {field.type}. "
                 yield Found(place, f"{message}Make both the same type.")
 
 
-def _fits(field: FieldView, kind: Type) -> bool:
+def _fits(field: FieldView, kind: Type, node: NodeView) -> bool:
+    if node.element is not None:
+        return field.type is None or field.type.name != "list" or field.type.item.accepts(kind)
     if field.type is None or field.type.accepts(kind):
         return True
     return (

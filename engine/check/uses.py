@@ -44,7 +44,7 @@ def collect_uses(nodes: Sequence[NodeView], edges: Sequence[EdgeView]) -> Iterat
 
 
 def _of_node(node: NodeView) -> Iterator[Use]:
-    item = _item(node)
+    item = frozenset((node.element,)) if node.element else frozenset()
     inside = frozenset(k for k in node.inputs if isinstance(k, str)) | item
     for place in PLACES:
         if place in node.data and not (place == "prompt" and node.kind != "llm"):
@@ -53,11 +53,6 @@ def _of_node(node: NodeView) -> Iterator[Use]:
     for i, tool in enumerate(sequence(node.data.get("tools"))):
         path: Path = (*node.path, "tools", i, "config")
         yield from _in(mapping(tool).get("config"), path, "config", node, inside)
-
-
-def _item(node: NodeView) -> frozenset[str]:
-    name = node.data.get("as", "item")
-    return frozenset((name,)) if "for_each" in node.data and isinstance(name, str) else frozenset()
 
 
 def _in(value: Any, path: Path, place: str, node: NodeView, local: frozenset[str]) -> Iterator[Use]:

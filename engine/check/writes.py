@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.check.arguments import missing_argument
 from engine.check.draft import Draft
 from engine.check.reading import NodeView, mapping, names
-from engine.check.references import field_of, given_from_start, readers
+from engine.check.references import SYSTEM_NAMES, field_of, given_from_start, readers
 from engine.check.rules import Found, Path, rule
 from engine.check.uses import Use
 
@@ -129,9 +129,9 @@ def unused_field(draft: Draft) -> Iterator[Found]:
     named = [edge.loop.field for edge in draft.edges if edge.loop and edge.loop.field]
     named += names(mapping(draft.data.get("flow")).get("outputs"), ())
     read = {*readers(draft), *(draft.meant_field(name.text) for name in named)}
-    if any(field_of(draft, use) is None and use.ref.root == "state" for use in draft.uses):
+    if any(field_of(draft, use) is None and _of_a_field(use) for use in draft.uses):
         return
-    if any(n.kind == "code" and not n.inputs for n in draft.nodes):
+    if any(not n.inputs and _reads_all(draft, n) for n in draft.nodes if n.kind == "code"):
         return
     for name, field in draft.fields.items():
         if name not in read and name not in draft.writers:
@@ -141,14 +141,38 @@ def unused_field(draft: Draft) -> Iterator[Found]:
             )
 
 
+def _of_a_field(use: Use) -> bool:
+    """Whether a reference is to name a field: not a count or an error that the engine keeps."""
+    name = str(use.ref.path[0]) if use.ref.path else ""
+    return use.ref.root == "state" and not name.startswith(SYSTEM_NAMES)
+
+
+def _reads_all(draft: Draft, node: NodeView) -> bool:
+    """Whether code may read any of its inputs, for all that can be seen."""
+    code = draft.code.get(node.index)
+    return code is None or not code.known or code.whole or code.opaque
+
+
 @rule("unused-input", "warning")
 def unused_input(draft: Draft) -> Iterator[Found]:
-    """A node has an input that none of its texts mentions, so it reaches neither the model nor the tool.
+    """A node has an input that none of its texts mentions, so it reaches neither the model nor the tool; or code
+    never reads it.
 
     Write `{name}` where the value belongs, or remove the input.
     """
     for node in draft.nodes:
-        if node.kind not in ("llm", "tool") or draft.unsure("nodes", node.index):
+        if draft.unsure("nodes", node.index):
+            continue
+        if node.kind == "code" and not _reads_all(draft, node):
+            read = {name for name, _ in draft.code[node.index].read}
+            for name in node.inputs:
+                if name not in read:
+                    advice = f"Read it as inputs['{name}'], or remove it."
+                    yield Found(
+                        (*node.path, "inputs", name),
+                        f"The input '{name}' of {node.label} is not used. {advice}",
+                    )
+        if node.kind not in ("llm", "tool", "ask"):
             continue
         refs = [u.ref for u in draft.uses_in(node) if u.place != "inputs"]
         used = {str(r.path[0]) if r.root == "state" and r.path else r.root for r in refs}
@@ -156,7 +180,7 @@ def unused_input(draft: Draft) -> Iterator[Found]:
             continue
         for name in node.inputs:
             if name not in used:
-                where = "its prompt" if node.kind == "llm" else "its args"
+                where = {"llm": "its prompt", "tool": "its args", "ask": "its question"}[node.kind]
                 message = f"The input '{name}' of {node.label} is not used. "
                 advice = f"Write {{{name}}} in {where}, or remove it."
                 yield Found((*node.path, "inputs", name), f"{message}{advice}")

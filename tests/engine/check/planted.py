@@ -377,7 +377,7 @@ PLANTED: tuple[Planted, ...] = (
     ),
     _c("secret-in-document", "# A complaint is read", f"# {_AWS} A complaint is read", _AWS),
     _p("secret-in-document", "Merry or sad? One word.", f"Merry or sad? {_SLACK}", "prompt: |-"),
-    _p("secret-in-document", "Write {state.lines} lines", f"Write {_GOOGLE} lines", "prompt: >"),
+    _p("secret-in-document", "{state.lines} lines", f"{{state.lines}} {_GOOGLE} lines", "prompt: >"),
     # not there yet
     _c(
         "not-available",
