@@ -14,10 +14,11 @@ import json
 import socket
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import ToolError, ToolRetry
-from tools.tool import ToolContext, tool
+from tools.tool import Effect, ToolContext, tool
 
 if TYPE_CHECKING:
     import ssl
@@ -55,19 +56,49 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
     takes_secrets=True,
 )
 async def http_get(args: Mapping[str, Any], context: ToolContext) -> Any:
+    return await fetch(args, context)
+
+
+async def fetch(
+    args: Mapping[str, Any],
+    context: ToolContext,
+    *,
+    method: str = "GET",
+    content: bytes | None = None,
+    effect: Effect = "none",
+) -> dict[str, Any]:
+    """Call an address; `args` and the result as those of http_get. For tools of every effect.
+
+    Where the effect is `idempotent` the other side is told the key of the call, the same at every attempt, as
+    `Idempotency-Key`. Redirects are followed for GET alone. Raises ToolError; `refused` is true where nothing
+    can have been done.
+    """
     import httpx
 
     timeout = min(context.timeout or DEFAULT_TIMEOUT, 120.0)
+    key = context.idempotency_key if effect == "idempotent" else None
+    call = _Call(method, content, {"Idempotency-Key": key} if key else {})
     try:
         async with asyncio.timeout(timeout), _client(timeout) as client:
-            response, body = await _follow(client, _first_url(args), args, context)
+            response, body = await _follow(client, _first_url(args), args, context, call)
     except TimeoutError:
         raise ToolRetry(f"{_host(args['url'])} did not answer within {timeout:g} seconds.") from None
     except httpx.TransportError as error:
-        raise ToolRetry(f"{_host(args['url'])} can't be reached: {error or type(error).__name__}.") from None
+        refused = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        what = f"{_host(args['url'])} can't be reached: {error or type(error).__name__}."
+        raise ToolRetry(what, refused=refused) from None
     if response.status_code >= 400 and not args.get("any_status"):
         raise _status_error(response)
     return _result(response, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What goes to the other side beside the address and the caller's headers."""
+
+    method: str
+    content: bytes | None
+    headers: Mapping[str, str]
 
 
 def _client(timeout: float) -> httpx.AsyncClient:
@@ -111,16 +142,20 @@ def _host(url: str) -> str:
 
 
 async def _follow(
-    client: httpx.AsyncClient, url: httpx.URL, args: Mapping[str, Any], context: ToolContext
+    client: httpx.AsyncClient,
+    url: httpx.URL,
+    args: Mapping[str, Any],
+    context: ToolContext,
+    call: _Call,
 ) -> tuple[httpx.Response, bytes]:
     """Fetch, going after redirects. The caller's headers go to the first origin only."""
-    headers, origin = dict(args.get("headers") or {}), _origin(url)
+    headers, origin = {**(args.get("headers") or {}), **call.headers}, _origin(url)
     for _ in range(MAX_REDIRECTS + 1):
         sent = {**_own_headers(), **(headers if _origin(url) == origin else {}), "Host": url.netloc.decode()}
         allowed = context.allow_private or (context.own_host and url.host == origin[1])
-        response = await _send(client, url, sent, await _checked_addresses(url, allowed))
+        response = await _send(client, url, sent, await _checked_addresses(url, allowed), call)
         try:
-            if not (response.is_redirect and "location" in response.headers):
+            if call.method != "GET" or not (response.is_redirect and "location" in response.headers):
                 response.extensions["final_url"] = url
                 return response, await _body(response)
             url = url.join(response.headers["location"])
@@ -140,20 +175,26 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 async def _send(
-    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], addresses: list[str]
+    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], addresses: list[str], call: _Call
 ) -> httpx.Response:
     """Ask the first of the addresses that can be reached; the certificate must be the host's all the same."""
     import httpx
 
     for number, address in enumerate(addresses, start=1):
         there = url.copy_with(host=address)
-        request = client.build_request("GET", there, headers=headers, extensions={"sni_hostname": url.host})
+        request = client.build_request(
+            call.method,
+            there,
+            content=call.content,
+            headers=headers,
+            extensions={"sni_hostname": url.host},
+        )
         try:
             return await client.send(request, stream=True, follow_redirects=False)
         except httpx.ConnectError:
             if number == len(addresses):
                 raise
-    raise ToolRetry(f"The name {url.host} has no address.")
+    raise ToolRetry(f"The name {url.host} has no address.", refused=True)
 
 
 async def _checked_addresses(url: httpx.URL, allow_private: bool) -> list[str]:
@@ -166,7 +207,9 @@ async def _checked_addresses(url: httpx.URL, allow_private: bool) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
-        raise ToolRetry(f"The name {url.host} is not known.", "Check the spelling of the address.") from None
+        raise ToolRetry(
+            f"The name {url.host} is not known.", "Check the spelling of the address.", refused=True
+        ) from None
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     if any(is_link_local(address) for address in addresses):
         raise ToolError(
