@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 30.0
 """How long a call counts after the last sign that its process lives."""
 RENEW_SECONDS = 10.0
-LOOK_SECONDS = 0.15
+LOOK_SECONDS = 0.1
 """About how often the first in line looks for a place that another process may have freed."""
 LONGEST_LOOK = 2.0
 LINE_SECONDS = 6.0

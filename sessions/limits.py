@@ -20,11 +20,9 @@ _SET_LEVEL = """
 _TAKE = """
     INSERT INTO limit_leases (id, provider, holder, place, pid, born, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _STAND = """
-    INSERT INTO limit_line (id, provider, since, expires_at) VALUES (?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"""
-_OLDER = """
-    SELECT 1 FROM limit_line WHERE provider = ? AND id <> ? AND expires_at > ?
-    AND (since, id) < (coalesce((SELECT since FROM limit_line WHERE id = ?), ?), ?) LIMIT 1"""
+    INSERT INTO limit_line (id, provider, holder, place, pid, born, since, expires_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"""
+_LINE = "SELECT * FROM limit_line WHERE provider = ? AND expires_at > ? ORDER BY since, id"
 _LEASES = "SELECT * FROM limit_leases WHERE provider = ? AND expires_at > ?"
 
 
@@ -63,19 +61,30 @@ class SqliteLeases:
 def _take(
     db: sqlite3.Connection, wanted: Wanted, limit: Limit, holder: Process, now: float
 ) -> Refused | None:
-    older = db.execute(_OLDER, (wanted.provider, wanted.id, now, wanted.id, now, wanted.id)).fetchone()
+    who = (wanted.id, wanted.provider, holder.id, holder.place, holder.pid, holder.born)
+    first, until = _first_in_line(db, wanted, now)
     busy = _busy(db, wanted.provider, limit, now)
-    refused, level = decide(
-        _level(db, wanted.provider), limit, wanted, now, older=older is not None, busy=busy
-    )
+    refused, level = decide(_level(db, wanted.provider), limit, wanted, now, older=not first, busy=busy)
     if refused is not None:
-        db.execute(_STAND, (wanted.id, wanted.provider, now, now + LINE_SECONDS))
+        if until - now < LINE_SECONDS / 2:  # what changes nothing costs no commit
+            db.execute(_STAND, (*who, now, now + LINE_SECONDS))
         return refused
     db.execute("DELETE FROM limit_line WHERE id = ? OR expires_at <= ?", (wanted.id, now))
-    who = (holder.id, holder.place, holder.pid, holder.born)
-    db.execute(_TAKE, (wanted.id, wanted.provider, *who, now + LEASE_SECONDS))
+    db.execute(_TAKE, (*who, now + LEASE_SECONDS))
     _set_level(db, wanted.provider, level)
     return None
+
+
+def _first_in_line(db: sqlite3.Connection, wanted: Wanted, now: float) -> tuple[bool, float]:
+    """Whether nobody who lives waits longer, and until when our own note holds (0.0: there is none)."""
+    for row in db.execute(_LINE, (wanted.provider, now)).fetchall():
+        if row["id"] == wanted.id:
+            return True, row["expires_at"]
+        if not is_gone(_process(row, LINE_SECONDS), now):
+            own = db.execute("SELECT expires_at FROM limit_line WHERE id = ?", (wanted.id,)).fetchone()
+            return False, own["expires_at"] if own else 0.0
+        db.execute("DELETE FROM limit_line WHERE id = ?", (row["id"],))
+    return True, 0.0
 
 
 def _busy(db: sqlite3.Connection, provider: str, limit: Limit, now: float) -> int:
@@ -97,12 +106,12 @@ def _busy(db: sqlite3.Connection, provider: str, limit: Limit, now: float) -> in
 
 def _living(db: sqlite3.Connection, provider: str, now: float) -> list[str]:
     rows = db.execute(_LEASES, (provider, now)).fetchall()
-    return [row["id"] for row in rows if not is_gone(_holder(row), now)]
+    return [row["id"] for row in rows if not is_gone(_process(row, LEASE_SECONDS), now)]
 
 
-def _holder(row: Any) -> Process:
-    """The process that makes the call; its last sign of life is the lease's."""
-    return Process(row["holder"], row["place"], row["pid"], row["born"], row["expires_at"] - LEASE_SECONDS)
+def _process(row: Any, lasts: float) -> Process:
+    """Whose call it is; the note's last renewal is its last sign of life."""
+    return Process(row["holder"], row["place"], row["pid"], row["born"], row["expires_at"] - lasts)
 
 
 def _drop(db: sqlite3.Connection, wanted: Wanted) -> None:

@@ -171,7 +171,8 @@ def create_limits(connection: sqlite3.Connection) -> None:
         ) WITHOUT ROWID""")
     connection.execute("""
         CREATE TABLE limit_line (
-            id TEXT PRIMARY KEY, provider TEXT NOT NULL, since REAL NOT NULL, expires_at REAL NOT NULL
+            id TEXT PRIMARY KEY, provider TEXT NOT NULL, holder TEXT NOT NULL, place TEXT NOT NULL,
+            pid INTEGER NOT NULL, born TEXT, since REAL NOT NULL, expires_at REAL NOT NULL
         ) WITHOUT ROWID""")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ async def test_no_graph_passes_its_budget(
     names = [[f"n{i}x{k}" for k in range(size)] for i, size in enumerate(sizes)]
     edges: list[dict[str, Any]] = [{"from": "START", "to": names[0]}]
     edges += [
-        {"from": a, "to": after} for before, after in zip(names, names[1:], strict=False) for a in before
+        {"from": a, "to": after} for before, after in pairwise(names) for a in before
     ]
     every = [name for layer in names for name in layer]
     llm = {} if most is None else {"llm": {"max_tokens": most}}
