@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 
 Host = Callable[[object, str, str], str]
 FOREVER = 1 << 40
-NO_NETWORK = "no network"
+WASM_STACK = 2 << 20  # the most that wasmtime takes
+THREAD_STACK = 16 << 20
 _SOCKETS = ("create-tcp-socket", "create-udp-socket")
 
 
 def make_engine() -> Engine:
-    """Code can be interrupted from another thread by raising the epoch."""
+    """Code can be interrupted from another thread by raising the epoch. It runs in a thread of THREAD_STACK bytes,
+
+    so that Python notices a recursion that is too deep before the machine does.
+    """
     from wasmtime import Config, Engine
 
     config = Config()
     config.epoch_interruption = True
+    config.max_wasm_stack = WASM_STACK
     return Engine(config)
 
 
@@ -52,10 +57,9 @@ def make_linker(engine: Engine, component: Component, host: Host) -> Linker:
     return linker
 
 
-def _refuse_network(*_: object) -> None:
-    from wasmtime import WasmtimeError
-
-    raise WasmtimeError(NO_NETWORK)
+def _refuse_network(*_: object) -> str:
+    """The error code of WASI for it; code sees a PermissionError."""
+    return "access-denied"
 
 
 def make_store(engine: Engine) -> Store:

@@ -14,6 +14,9 @@ from typing import Any
 from tools.errors import ToolError, ToolRetry
 
 
+DEEPEST = 100
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxResult:
     """`result` is what the code set as `result`; without one, `names` holds the variables that it set."""
@@ -44,7 +47,7 @@ class BadReport(Exception):
 
 
 def read_json(text: str) -> Any:
-    """JSON from the sandbox: numbers are finite and texts are Unicode. BadReport otherwise."""
+    """JSON from the sandbox: finite numbers, texts that are Unicode, at most DEEPEST levels. BadReport otherwise."""
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         if "\\u" in text or not text.isascii():
@@ -54,8 +57,22 @@ def read_json(text: str) -> Any:
     except RecursionError:
         raise BadReport("It is nested too deeply.") from None
     except ValueError as error:
-        raise BadReport(f"It is not JSON: {error}") from None
+        long = "digits" in str(error)
+        raise BadReport("It holds too long a number." if long else f"It is not JSON: {error}.") from None
+    if text.count("[") + text.count("{") > DEEPEST and _is_deep(value):
+        raise BadReport("It is nested too deeply.")
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether it has more than DEEPEST levels: what reads it later may go down by recursion."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for inner in parts for part in inner if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _no_constant(name: str) -> Any:
@@ -155,13 +172,11 @@ def of_ending(ended: str, detail: str, seconds: float, stdout: str) -> SandboxEr
         return out_of_time(seconds, stdout)
     if ended == "memory":
         return out_of_memory(stdout)
-    if ended == "network":
-        return SandboxError(
-            "The code tried to open a connection; this sandbox has no network.", _NO_FILES, stdout=stdout
-        )
     if ended == "broken":
         return SandboxError(
-            f"The code was stopped. {detail}", "Keep result and what is printed small.", stdout=stdout
+            f"The code was stopped. {detail}",
+            "Give less at a time." if "larger" in detail else "Use inputs, result, print and the tools only.",
+            stdout=stdout,
         )
     if ended == "trapped" and "exit" not in detail:
         return SandboxError(

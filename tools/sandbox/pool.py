@@ -233,7 +233,9 @@ class Sandbox:
             await process.wait()
             raise
         if process.returncode:
-            self._refused = said.decode(errors="replace").strip()[-800:] or "The sandbox could not be built."
+            lines = said.decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines and process.returncode == 1 else ""
+            self._refused = last or f"The sandbox could not be built (code {process.returncode})."
             raise SandboxError(self._refused)
 
 

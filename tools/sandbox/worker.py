@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from tools.sandbox import frames
-from tools.sandbox.machine import NO_NETWORK, make_engine, make_linker, make_store
+from tools.sandbox.machine import THREAD_STACK, make_engine, make_linker, make_store
 
 if TYPE_CHECKING:
     from wasmtime import Engine, Store
@@ -158,7 +158,7 @@ class Worker:
         except WasmtimeError as error:
             if self.deadline.passed:
                 return "timeout", ""
-            return ("network" if NO_NETWORK in str(error) else "trapped"), str(error)[-500:]
+            return "trapped", str(error)[-500:]
         finally:
             self.deadline.disarm()
 
@@ -233,8 +233,17 @@ def limit_data(more: int) -> None:
 
 
 def main(artifact: str) -> None:
-    """Serve runs until the pipe ends."""
+    """Serve runs until the pipe ends, in a thread that has the stack for it."""
+    threading.stack_size(THREAD_STACK)
+    thread = threading.Thread(target=serve, args=(artifact,))
+    thread.start()
+    thread.join()
+
+
+def serve(artifact: str) -> None:
+    """Load the guest, say so, and serve."""
     pipe = Pipe()
+    threading.stack_size(0)
     try:
         worker = Worker(artifact, pipe)
         threading.Thread(target=pipe.read_all, daemon=True).start()

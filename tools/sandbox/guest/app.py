@@ -26,6 +26,7 @@ FILE = "<code>"
 LONGEST_MESSAGE = 2_000
 FLUSH_CHARACTERS = 4_096
 FLUSH_SECONDS = 0.05
+MOST_PRINTED = 70_000  # the host cuts a little before that, and says so
 LARGEST_NAMES = 200_000
 
 
@@ -45,14 +46,18 @@ class Printed(io.TextIOBase):
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.length = 0
+        self.total = 0
         self.sent = 0.0
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        self.pieces.append(text)
+        if self.total > MOST_PRINTED:
+            return len(text)
+        self.pieces.append(text[: MOST_PRINTED + 1])
         self.length += len(text)
+        self.total += len(text)
         if self.length > FLUSH_CHARACTERS or time.monotonic() - self.sent > FLUSH_SECONDS:
             self.flush()
         return len(text)
