@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.answers import find_wait, read_answer
 from engine.budget import Budgets
+from engine.children import Children, wake_above
 from engine.dispatch import Dispatcher, LocalDispatcher, MakeDispatcher
 from engine.errors import FenceLost, WorkflowInvalid
 from engine.follow import follow, settled, stored_view
@@ -17,6 +18,8 @@ from engine.gates import refuse_blocked
 from engine.inputs import read_inputs
 from engine.nodes import Services
 from engine.nodes.step import Secrets
+from engine.parts import part_plan
+from engine.pins import Resolver, SavedWorkflows, pin
 from engine.plan import Plan, Plans
 from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore
 from engine.view import summary_view, time_text, wait_view
@@ -47,7 +50,8 @@ class Engine:
 
     `process` names this process in the store; left out, it is a name that no other has. `secrets` gives the
     value of a secret by its name, None where there is none. Without a `sandbox` no code runs; who made it closes it.
-    `dispatcher` makes what executes runs: this process, unless it says otherwise.
+    `dispatcher` makes what executes runs: this process, unless it says otherwise. `workflows` finds what nodes start
+    that run a saved workflow.
     """
 
     def __init__(
@@ -61,13 +65,17 @@ class Engine:
         secrets: Secrets = no_secrets,
         sandbox: Sandbox | None = None,
         dispatcher: MakeDispatcher = LocalDispatcher,
+        workflows: SavedWorkflows | None = None,
     ) -> None:
         self.store = store
         self._tools = tools
         self._plans = Plans()
+        self._saved = workflows
         self._clock = clock or SystemClock()
-        services = Services(models, tools, self._clock, secrets, sandbox, budgets=Budgets(store))
+        children = Children(store, self._plan)
+        services = Services(models, tools, self._clock, secrets, sandbox, Budgets(store), children)
         self._dispatcher: Dispatcher = dispatcher(store, services, self._load, process)
+        children.bind(self._dispatcher)
 
     async def start(
         self,
@@ -85,16 +93,20 @@ class Engine:
         origin: Mapping[str, Any] | None = None,
         run_id: str | None = None,
         ignore_gates: bool = False,
+        workflows: Resolver | None = None,
     ) -> str:
         """Store a run and execute it in the background; its id. InputError before anything is stored, Conflict
         where a gate of this document blocks it.
 
         `delay` in seconds: it starts then, in whichever process recovers. With a `run_id` of the caller's, to
-        start twice is to start once. The other options: see RunRecord.
+        start twice is to start once. `workflows` finds the texts of sub-workflows by name, without it the engine's
+        own does; they are fixed now. NotFound, WorkflowInvalid or RunError where they can't be run. The other
+        options: see RunRecord.
         """
         plan = self._plans.of(workflow)
         if not ignore_gates:
             await refuse_blocked(self.store, plan, owner)
+        pinned = await pin(workflow, workflows or self._saved_of(owner), self._read)
         given, now = run_id is not None, self._clock.now()
         run_id = run_id or uuid.uuid4().hex[:16]
         record = RunRecord(
@@ -116,7 +128,9 @@ class Engine:
             limit_usd=limit_usd,
             dry=dry,
             origin=origin,
+            pins=pinned.digests,
         )
+        await pinned.keep(self.store)
         if given:
             await self._dispatcher.offer(record, plan)
         else:
@@ -160,6 +174,7 @@ class Engine:
         asking = run if wait.run_id == run.id else await self.store.get(wait.run_id)
         found = read_answer(wait, self._load(asking).workflow, value)
         await self.store.answer(wait.run_id, wait.path, wait.iteration, found, by, self._clock.now())
+        await wake_above(self.store, wait.run_id)
         await self._dispatcher.nudge(wait.run_id)
         return await self.view(run_id)
 
@@ -227,12 +242,25 @@ class Engine:
 
     def _load(self, record: RunRecord) -> Plan:
         """The plan of a stored run. WorkflowInvalid when the checker refuses its document now."""
+        plan = self._plans.by_digest(record.digest) or self._plans.of(self._checked(record.yaml))
+        if record.part is not None:
+            plan = part_plan(plan.workflow, plan.digest, record.part["node"])
+        return plan
+
+    def _checked(self, text: str) -> Workflow:
         from engine.check import check
 
-        plan = self._plans.by_digest(record.digest)
-        if plan is None:
-            checked = check(record.yaml, self._tools)
-            if checked.workflow is None:
-                raise WorkflowInvalid(checked.problems)
-            plan = self._plans.of(checked.workflow)
-        return plan
+        checked = check(text, self._tools)
+        if checked.workflow is None:
+            raise WorkflowInvalid(checked.problems)
+        return checked.workflow
+
+    def _saved_of(self, owner: str) -> Resolver | None:
+        saved = self._saved
+        return None if saved is None else lambda name: saved(owner, name)
+
+    async def _read(self, text: str) -> Workflow:
+        return await asyncio.to_thread(self._checked, text)
+
+    async def _plan(self, text: str) -> Plan:
+        return self._plans.of(await self._read(text))

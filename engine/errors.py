@@ -55,11 +55,11 @@ class WorkflowInvalid(ParlanceError):
 
     code = "workflow_invalid"
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], what: str = "The workflow") -> None:
         errors = [p for p in problems if p.severity == "error"]
         first = f" First: line {errors[0].line}: {errors[0].message}" if errors else ""
         count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        super().__init__(f"The workflow has {count}.{first}")
+        super().__init__(f"{what} has {count}.{first}")
         self.problems = tuple(problems)
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from engine.attempts import Outcome, attempt, pause_before
+from engine.children import is_part_of, usage_of
 from engine.control import Fired, fired_by
 from engine.errors import NodeError, ParlanceError, RunError, RunStopped
 from engine.gates import broken, hopeless
@@ -368,6 +369,8 @@ class LiveRun:
         ]
         if spared:
             await asyncio.wait(spared)
+        if stop in ("failed", "cancelled"):
+            await self._stop_children(failed=stop == "failed")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GRACE)
         if stop in ("lost", "left"):
@@ -382,6 +385,21 @@ class LiveRun:
             await self._end(rows, status, error)
         except ParlanceError as trouble:
             self._let_go(trouble)
+
+    async def _stop_children(self, *, failed: bool) -> None:
+        """Nobody waits any more for the runs that this one has started. What they used counts all the same."""
+        children, nodes = self._services.children, self.plan.workflow.nodes.values()
+        if children is None or not any(node.each or node.kind == "subflow" for node in nodes):
+            return
+        try:
+            for child in await children.stop_all(self.ledger.record.id, failed=failed):
+                for each in self._open.values():
+                    each.step = each.step or self._step(each)
+                    if is_part_of(child, each.step.path):
+                        each.step.usage.merge(usage_of(await children.view(child.id)))
+                        break
+        except ParlanceError as error:
+            log.warning("run %s: its children can't be stopped: %s", self.ledger.record.id, error)
 
     def _cut(self) -> list[NodeRow]:
         """A row for every visit that was interrupted, in document order."""

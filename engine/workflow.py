@@ -19,6 +19,8 @@ END = "END"
 
 Kind = Literal["llm", "tool", "code", "ask", "subflow", "agent"]
 Effect = Literal["none", "idempotent", "once"]
+EFFECTS: tuple[Effect, ...] = ("none", "idempotent", "once")
+"""From the weakest to the strongest."""
 
 
 class _Missing:

@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = {
     "tool": "engine.nodes.tool.run",
     "code": "engine.nodes.code.run",
     "ask": "engine.nodes.ask.run",
+    "subflow": "engine.nodes.subflow.run",
     "each": "engine.nodes.each.run",
 }
 

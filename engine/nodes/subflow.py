@@ -1,0 +1,95 @@
+"""A node that runs another saved workflow, as a child run with a state of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.children import Children, child_id, child_of, usage_of
+from engine.errors import InputError, NodeError
+from engine.inputs import read_inputs
+from engine.nodes.outputs import Misfit, writes_of
+from engine.nodes.step import Step
+from engine.pins import DEEPEST
+from engine.plan import Plan
+from engine.ports import RunRecord
+
+
+async def run(step: Step) -> Mapping[str, Any]:
+    """Start the child, or find it; what it gives under the names of the node's outputs. Raises Parked while it waits.
+
+    NodeError when it can't be started or did not end well.
+    """
+    name = step.node.subflow or ""
+    children = step.services.children
+    if children is None:
+        raise NodeError(step.node.id, "Sub-workflows can't be started here.", "Start it as a part of a run.")
+    run_id = child_id(step.host.record, step.path, step.iteration, step.attempt)
+    plan = await _plan(step, children, name)
+    try:
+        inputs = read_inputs(plan.workflow, step.inputs)
+    except InputError as error:
+        raise NodeError(
+            step.node.id, f"Sub-workflow {name} can't start: {error.message}", error.fix
+        ) from None
+    child = child_of(step, plan, inputs, run_id=run_id, workflow=name, prefix=f"{step.path}/")
+    view = await _in_time(step, children, child, plan)
+    step.usage.merge(usage_of(view))
+    return _writes(step, name, view)
+
+
+async def _in_time(step: Step, children: Children, child: RunRecord, plan: Plan) -> Mapping[str, Any]:
+    """The child's view. One that takes too long is stopped, and not tried again where it might do something twice."""
+    limit = step.node.timeout
+    try:
+        async with asyncio.timeout(limit) as clock:
+            return await children.run(child, plan)
+    except TimeoutError:
+        if not clock.expired():
+            raise
+    step.usage.merge(usage_of(await children.stop(child.id)))
+    name = step.node.subflow or ""
+    raise NodeError(
+        step.node.id,
+        f"Sub-workflow {name} took longer than its {limit:g} seconds.",
+        "Raise `timeout`.",
+        retryable=await children.effect(child.pins, name) != "once",
+    )
+
+
+async def _plan(step: Step, children: Children, name: str) -> Plan:
+    record = step.host.record
+    digest = record.pins.get(name)
+    if digest is None:
+        raise NodeError(
+            step.node.id,
+            f"The run does not know the workflow {name}.",
+            "Save a workflow of that name, then start the run anew.",
+        )
+    if record.depth >= DEEPEST:
+        raise NodeError(
+            step.node.id,
+            f"Sub-workflows stand inside one another more than {DEEPEST} deep.",
+            "Let the workflows in between do the work themselves.",
+        )
+    return await children.plan(digest)
+
+
+def _writes(step: Step, name: str, view: Mapping[str, Any]) -> Mapping[str, Any]:
+    node, outputs = step.node, view["outputs"]
+    if view["status"] != "ok":
+        how = "was cancelled" if view["status"] == "cancelled" else "failed"
+        raise NodeError(node.id, f"Sub-workflow {name} {how}{': ' + view['error'] if view['error'] else '.'}")
+    missing = [output for output in node.outputs if output not in outputs]
+    if missing:
+        raise NodeError(
+            node.id,
+            f"Sub-workflow {name} gives no '{missing[0]}'. It gives: {', '.join(outputs) or 'nothing'}.",
+            "Name the outputs as it does, or add it to its flow.outputs.",
+        )
+    try:
+        return writes_of(replace(node, output_schema=None), step.workflow, outputs)
+    except Misfit as error:
+        raise NodeError(node.id, f"Sub-workflow {name}: {error}") from None
