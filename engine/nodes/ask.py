@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.errors import NodeError
 from engine.nodes.outputs import Misfit
 from engine.nodes.step import Question, Step
 from engine.templates import as_text
@@ -20,7 +21,10 @@ async def run(step: Step) -> Mapping[str, Any]:
     text = as_text(node.ask.render(step.lookup)) if node.ask else ""
     question = Question(text, "ask", _options(step), node.default, node.timeout)
     value = await step.host.wait(step, step.path, question)
-    return answer_writes(node, step.workflow, question.options, value)
+    try:
+        return answer_writes(node, step.workflow, question.options, value)
+    except Misfit as error:  # the document's default: what a person says is looked at before it is stored
+        raise NodeError(node.id, str(error), "Correct its `default`.") from None
 
 
 def _options(step: Step) -> tuple[str, ...]:
@@ -42,7 +46,7 @@ def answer_writes(node: Node, workflow: Workflow, options: Sequence[str], value:
     if not node.outputs:
         return {}
     field = workflow.fields[node.outputs[0]]
-    return {field.name: _as_field(field, value, options)}
+    return {field.name: _as_field(field, value)}
 
 
 def answer_value(node: Node, workflow: Workflow, options: Sequence[str], value: Any) -> Any:
@@ -65,13 +69,14 @@ def _chosen(options: Sequence[str], value: Any) -> str:
     return same[0]
 
 
-def _as_field(field: Field, value: Any, options: Sequence[str]) -> Any:
-    type_ = field.type.item if field.reduce == "append" and field.type.name == "list" else field.type
+def _as_field(field: Field, value: Any) -> Any:
+    appends = field.reduce == "append" and field.type.name == "list"
     try:
-        found = _converted(type_, field.enum, value)
+        if appends and not isinstance(value, list):
+            return [_converted(field.type.item, field.enum, value)]
+        return _converted(field.type, field.enum, value)
     except ValueError as error:
         raise Misfit(f"The answer does not fit: {error}.") from None
-    return [found] if type_ is not field.type and not isinstance(found, list) else found
 
 
 def _converted(type_: Type, enum: tuple[Any, ...] | None, value: Any) -> Any:
