@@ -97,8 +97,21 @@ class NodeChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunWaiting(Event):
+    """What a run has asked so far: the same `run_id` again brings it up to date.
+
+    Each of `questions` is {node, path, iteration, kind (ask, effect), question, options, default, due_at, asked_at,
+    answer, answered_at, answered_by}, open as long as `answered_at` is None.
+    """
+
+    kind = "run_waiting"
+    run_id: str
+    questions: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded(Event):
-    """A run ended, or waits. `run` is the object that `run --json` prints."""
+    """A run ended. `run` is the object that `run --json` prints."""
 
     kind = "run_ended"
     run_id: str
@@ -153,6 +166,7 @@ _KINDS: Mapping[str, type[Event]] = {
         Question,
         RunStarted,
         NodeChanged,
+        RunWaiting,
         RunEnded,
         Cost,
         Failed,

@@ -7,7 +7,7 @@ turn_ended {message_id, status}
 message {message_id}                one came, or changed outside a turn (a run's card, its result)
 messages {}                         some were taken out of view
 draft {workflow, version}           the workflow has a new version
-run {run_id, message_id, status}    a run started or ended
+run {run_id, message_id, status}    a run started, waits for a person, goes on or ended
 node {run_id, node}                 `node` is what `run --json` prints for it
 deleted {}                          this conversation is gone
 list_changed {}                     the owner's list of conversations did; goes to all pages of the owner

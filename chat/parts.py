@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chat.events import Event, RunEnded, Step, Text, event_from_dict
+from chat.events import Event, RunEnded, RunWaiting, Step, Text, event_from_dict
 
 
 class Parts:
-    """The parts of one message, in order. Text grows; a Step or a RunEnded replaces its earlier self."""
+    """The parts of one message, in order. Text grows; a Step, RunWaiting or RunEnded replaces its earlier self."""
 
     def __init__(self, parts: Iterable[Mapping[str, Any]] = ()) -> None:
         self._parts: list[dict[str, Any]] = [dict(part) for part in parts]
@@ -24,7 +24,7 @@ class Parts:
             self._add_text(event)
         elif isinstance(event, Step):
             self._put(event, "id", event.id)
-        elif isinstance(event, RunEnded):
+        elif isinstance(event, RunWaiting | RunEnded):
             self._put(event, "run_id", event.run_id)
         else:
             self._parts.append(event.to_dict())

@@ -8,15 +8,19 @@ waited for a run goes on waiting, and a run's result is written wherever it is o
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from chat.runner import Turns
+from chat.runs import runs_of
 from sessions.conversations import Message
 from sessions.inbox import Inbox, OpenRun
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+
+
+MANY = 100_000
+"""Questions that are looked at; the runs beyond them are followed, which costs a task each."""
 
 
 async def recover(turns: Turns, inbox: Inbox, engine: Engine) -> None:
@@ -25,18 +29,21 @@ async def recover(turns: Turns, inbox: Inbox, engine: Engine) -> None:
     To be called at the start and from time to time: another process (`app.py chat`) may be killed later.
     """
     process = await engine.enter()
-    owed: dict[str, list[OpenRun]] = defaultdict(list)
-    for run in await inbox.owed_runs():
-        owed[run.message_id].append(run)
-    for owner, message in await inbox.unfinished():
-        runs = owed.pop(message.id, [])
+    unfinished = await inbox.unfinished()
+    for owner, message in unfinished:
         if message.process and await engine.alive(message.process):
             continue
+        runs = await runs_of(engine, inbox, owner, message)
         await _take_over(turns, inbox, process, owner, message, runs)
-    for runs in owed.values():
-        for run in runs:
-            if turns.answer(run.message_id) is None:  # it will hear of the run itself
-                turns.follow_run(run)
+    others = {message.id for _, message in unfinished}
+    waiting = {wait.root_id for wait in await engine.store.waits(limit=MANY)}
+    for run in await inbox.owed_runs():
+        if (
+            run.message_id not in others
+            and run.run_id not in waiting
+            and turns.answer(run.message_id) is None
+        ):
+            turns.follow_run(run)
 
 
 async def _take_over(

@@ -9,14 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 from chat.answers import Answer
-from chat.events import DraftChanged, Event, Failed, NodeChanged, RunEnded, RunStarted, TurnEnded
+from chat.asked import question_for
+from chat.events import (
+    DraftChanged,
+    Event,
+    Failed,
+    NodeChanged,
+    RunEnded,
+    RunStarted,
+    RunWaiting,
+    Text,
+    TurnEnded,
+)
 from chat.hub import Hub
-from chat.runs import RunFollower
+from chat.runs import RunFollower, runs_of
 from chat.turns import Assistant, CurrentWorkflow, PastMessage, TurnContext
 from engine.errors import NotFound, ParlanceError
 from sessions.conversations import Conversation, Conversations, Message, MessageStatus
@@ -92,7 +103,12 @@ class Turns:
         self._spawn(self._guarded(answer, self._wait_and_end(answer, "ok")))
 
     def follow_run(self, run: OpenRun) -> None:
-        """Write the run's end into a message that has ended itself."""
+        """Write the run's end, or what it asks, into a message that has ended itself."""
+        self._runs.follow(run)
+
+    async def write_questions(self, run: OpenRun) -> None:
+        """A question of the run was answered: say so in its message, and follow what comes next."""
+        await self._runs.write_questions(run)
         self._runs.follow(run)
 
     async def stop(self, answers: Sequence[Answer]) -> None:
@@ -174,7 +190,11 @@ class Turns:
 
     async def _speak(self, answer: Answer) -> MessageStatus:
         try:
-            return await self._listen(answer, self._assistant.turn(await self._context(answer)))
+            context = await self._context(answer)
+            asked = await question_for(self._engine, answer.owner, context.conversation_id, context.text)
+            if asked is not None:
+                return await self._pass_on(answer, asked)
+            return await self._listen(answer, self._assistant.turn(context))
         except asyncio.CancelledError:
             return self._cut_status(answer)
         except ParlanceError as error:
@@ -183,6 +203,16 @@ class Turns:
             logger.exception("The turn %s failed", answer.message.id)
             await answer.take(Failed("internal_error", "Something went wrong in this turn.", INTERNAL_FIX))
         return "failed"
+
+    async def _pass_on(self, answer: Answer, asked: Mapping[str, Any]) -> MessageStatus:
+        """The message is the answer to a run's question: the run goes on, no model is asked."""
+        run = await self._engine.record(asked["run_id"])
+        value, path = asked["answer"], asked["path"]
+        await self._engine.answer(run.id, path, value, by=answer.owner, iteration=asked["iteration"])
+        await answer.take(Text(f"“{value}” it is: {run.workflow} goes on."))
+        if run.conversation_id and run.message_id:
+            await self.write_questions(OpenRun(run.id, run.owner, run.conversation_id, run.message_id))
+        return "ok"
 
     async def _listen(self, answer: Answer, stream: AsyncIterator[Event]) -> MessageStatus:
         status: MessageStatus = "ok"
@@ -199,7 +229,7 @@ class Turns:
         """Keep and publish one event. News of a run that is followed comes from its follower alone."""
         if isinstance(event, TurnEnded):
             return
-        if isinstance(event, NodeChanged | RunEnded) and event.run_id in answer.runs:
+        if isinstance(event, NodeChanged | RunWaiting | RunEnded) and event.run_id in answer.runs:
             return
         if isinstance(event, RunStarted):
             await self._start_following(answer, event)
@@ -250,7 +280,7 @@ class Turns:
 
     async def _adopt_runs(self, answer: Answer) -> None:
         """A turn that was cut may have started a run and not said so: it belongs to the message even so."""
-        for run in await self._inbox.owed_runs(answer.message.id):
+        for run in await runs_of(self._engine, self._inbox, answer.owner, answer.message):
             if run.run_id in answer.runs:
                 continue
             await self._adopt(answer, run)

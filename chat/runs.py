@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chat.answers import Answer
-from chat.events import Event, Failed, NodeChanged, RunEnded, RunStarted
+from chat.events import Event, Failed, NodeChanged, RunEnded, RunStarted, RunWaiting
 from chat.hub import Hub
 from chat.parts import Parts
 from engine.errors import ParlanceError
 from engine.ports import RunEvent
+from engine.view import question_view
 from sessions.conversations import Message
 from sessions.inbox import Inbox, OpenRun
 
@@ -27,7 +28,9 @@ logger = logging.getLogger(__name__)
 
 
 class RunFollower:
-    """One task per run. `answer_of` gives the answer that is still under way for a message id, or None."""
+    """One task per run, while it runs: none for one that waits for a person, which has to be followed again when it
+    goes on. `answer_of` gives the answer that is still under way for a message id, or None.
+    """
 
     def __init__(
         self, engine: Engine, inbox: Inbox, hub: Hub, answer_of: Callable[[str], Answer | None]
@@ -39,7 +42,7 @@ class RunFollower:
         self._tasks: dict[OpenRun, asyncio.Task[None]] = {}
 
     def follow(self, run: OpenRun) -> asyncio.Task[None]:
-        """Follow it in the background until it ended and its result is written; once per message."""
+        """Follow it in the background until it has ended or waits for a person, and that is written."""
         if run not in self._tasks:
             task = self._tasks[run] = asyncio.create_task(self._follow(run))
             task.add_done_callback(lambda _: self._tasks.pop(run, None))
@@ -55,7 +58,7 @@ class RunFollower:
     async def _follow(self, run: OpenRun) -> None:
         self._nudge(run, "running")
         try:
-            async for event in self._engine.events(run.run_id):
+            async for event in self._engine.events(run.run_id, until_waiting=True):
                 await self._take(run, event)
         except ParlanceError as error:
             logger.exception("Run %s could not be followed", run.run_id)
@@ -64,20 +67,33 @@ class RunFollower:
     async def _take(self, run: OpenRun, event: RunEvent) -> None:
         if event.kind == "run_ended":
             status = str(event.data["status"])
+            await self.write_questions(run)
             await self._write(run, RunEnded(run.run_id, status, event.data))
             self._nudge(run, status)
-        elif event.kind in ("node_started", "node_ended"):
+        elif event.kind != "run_started":
             answer = self._answer_of(run.message_id)
             if answer:
                 answer.live.publish(NodeChanged(run.run_id, event.data))
             self._hub.publish(run.owner, run.conversation_id, "node", run_id=run.run_id, node=event.data)
+            if event.kind == "node_waiting":
+                await self.write_questions(run)
 
-    async def _write(self, run: OpenRun, event: Event) -> None:
+    async def write_questions(self, run: OpenRun) -> None:
+        """Bring what the run has asked, and what it was answered, up to date in the message."""
+        found = await self._engine.store.waits(root_id=run.run_id, answered=None)
+        if found:
+            await self._write(
+                run, RunWaiting(run.run_id, [question_view(wait) for wait in found]), ended=False
+            )
+            is_open = any(wait.answered_at is None for wait in found)
+            self._nudge(run, "waiting" if is_open else "running")
+
+    async def _write(self, run: OpenRun, event: Event, *, ended: bool = True) -> None:
         """Into the answer under way and its followers, or into the message as it was stored."""
         answer = self._answer_of(run.message_id)
         if answer and not answer.live.ended:
             answer.live.publish(event)
-        await self._inbox.close_run(run, lambda message: _changed(message, run, event))
+        await self._inbox.write_run(run, lambda message: _changed(message, run, event), ended=ended)
         self._hub.publish(run.owner, run.conversation_id, "message", message_id=run.message_id)
 
     def _nudge(self, run: OpenRun, status: str) -> None:
@@ -89,6 +105,19 @@ class RunFollower:
             message_id=run.message_id,
             status=status,
         )
+
+
+async def runs_of(engine: Engine, inbox: Inbox, owner: str, message: Message) -> list[OpenRun]:
+    """The runs whose end this message lacks: those it noted, and those that a process started for it that was killed
+    before it could note them."""
+    noted = await inbox.noted_runs(message.id)
+    stored = await engine.store.find(owner=owner, conversation_id=message.conversation_id, limit=1000)
+    silent = [
+        OpenRun(run.id, owner, message.conversation_id, message.id)
+        for run in reversed(stored)
+        if run.message_id == message.id and run.id not in noted
+    ]
+    return [*filter(None, noted.values()), *silent]
 
 
 def _changed(message: Message, run: OpenRun, event: Event) -> tuple[str, list[dict[str, Any]]]:

@@ -429,7 +429,8 @@ class RunStore(Protocol):
         due_before: float | None = None,
         limit: int = 1000,
     ) -> list[Wait]:
-        """Waits of runs that have not ended, oldest first; `answered` None for both."""
+        """Waits of runs that have not ended, oldest first; `answered` None for both, and where a run is named
+        also after its end."""
         ...
 
     async def children(self, run_id: str) -> list[RunRecord]:

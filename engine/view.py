@@ -64,6 +64,17 @@ def wait_view(wait: Wait, prefix: str = "") -> dict[str, Any]:
     }
 
 
+def question_view(wait: Wait) -> dict[str, Any]:
+    """A question with its answer, for who looks at a run later; open as long as `answered_at` is None."""
+    return {
+        **wait_view(wait),
+        "asked_at": time_text(wait.created_at),
+        "answer": wait.answer,
+        "answered_at": time_text(wait.answered_at),
+        "answered_by": wait.answered_by,
+    }
+
+
 def summary_view(run: RunRecord) -> dict[str, Any]:
     """A run in a list."""
     return {

@@ -19,17 +19,9 @@ from sessions.conversations import SELECT_MESSAGE, Message, MessageStatus, Role,
 from sessions.db import Database
 
 PartList = Sequence[Mapping[str, Any]]
-OWED_RUNS = """
-    SELECT o.run_id, c.owner, c.id AS conversation_id, o.message_id
-    FROM (
-        SELECT run_id, message_id FROM message_runs WHERE ended_at IS NULL
-        UNION
-        SELECT r.id, r.message_id FROM runs r
-        WHERE r.message_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM message_runs m WHERE m.run_id = r.id)
-    ) o
-    JOIN messages ON messages.id = o.message_id JOIN conversations c ON c.id = messages.conversation_id
-    JOIN runs r ON r.id = o.run_id AND r.owner = c.owner
-    WHERE ? IS NULL OR o.message_id = ? ORDER BY r.created_at
+NOTED_RUNS = """
+    SELECT n.run_id, c.owner, c.id AS conversation_id, n.message_id, n.ended_at
+    FROM message_runs n JOIN messages m ON m.id = n.message_id JOIN conversations c ON c.id = m.conversation_id
 """
 
 
@@ -172,8 +164,10 @@ class Inbox:
 
         await self._db.write(job)
 
-    async def close_run(self, run: OpenRun, change: Callable[[Message], tuple[str, PartList]]) -> None:
-        """Write the result into the message, together with the note that it is there.
+    async def write_run(
+        self, run: OpenRun, change: Callable[[Message], tuple[str, PartList]], *, ended: bool
+    ) -> None:
+        """Write what comes of a run into the message; with its end, also the note that this is all.
 
         `change` gets the message as it is stored and gives its new text and parts. A message that is out
         of view, or deleted, is left alone.
@@ -185,16 +179,21 @@ class Inbox:
             ).fetchone()
             if row is not None:
                 _save(connection, run.message_id, *change(message_of(row)))
-            _note_run(connection, run, ended_at=time.time())
+            _note_run(connection, run, ended_at=time.time() if ended else None)
 
         await self._db.write(job)
 
     # --- after a restart ---
 
-    async def owed_runs(self, message_id: str | None = None) -> list[OpenRun]:
-        """Runs whose result is in no message yet, noted or not; of one message, or of all conversations."""
-        rows = await self._db.fetch(OWED_RUNS, (message_id, message_id))
-        return [OpenRun(**dict(row)) for row in rows]
+    async def owed_runs(self) -> list[OpenRun]:
+        """Runs that have been noted and whose end is in no message yet."""
+        rows = await self._db.fetch(NOTED_RUNS + "WHERE n.ended_at IS NULL ORDER BY m.seq")
+        return [_run_of(row) for row in rows]
+
+    async def noted_runs(self, message_id: str) -> dict[str, OpenRun | None]:
+        """The runs of one message by id; None for one whose end is written."""
+        rows = await self._db.fetch(NOTED_RUNS + "WHERE n.message_id = ?", (message_id,))
+        return {row["run_id"]: _run_of(row) if row["ended_at"] is None else None for row in rows}
 
     async def unfinished(self) -> list[tuple[str, Message]]:
         """(owner, answer) for all answers that have not ended, whoever works on them, oldest first."""
@@ -297,6 +296,10 @@ def _note_run(connection: sqlite3.Connection, run: OpenRun, ended_at: float | No
         " ON CONFLICT (run_id, message_id) DO UPDATE SET ended_at = coalesce(excluded.ended_at, ended_at)",
         (run.run_id, run.message_id, ended_at),
     )
+
+
+def _run_of(row: sqlite3.Row) -> OpenRun:
+    return OpenRun(row["run_id"], row["owner"], row["conversation_id"], row["message_id"])
 
 
 def _save(connection: sqlite3.Connection, message_id: str, text: str, parts: PartList) -> None:

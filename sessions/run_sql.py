@@ -70,6 +70,7 @@ INSERT_WAIT = (
 )
 ASKED = "UPDATE runs SET asked = 1 WHERE no = ?"
 CLOSE_WAITS = "UPDATE waits SET closed = 1 WHERE run_id = ?"
+ALL_WAITS = "SELECT w.* FROM waits w WHERE 1 = 1"
 WAITS = "SELECT w.* FROM waits w WHERE w.closed = 0"
 OLDEST_WAITS = "ORDER BY w.created_at, w.no LIMIT ?"
 WAITS_AT = """

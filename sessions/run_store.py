@@ -95,7 +95,9 @@ class SqlRunStore:
         limit: int = 1000,
     ) -> list[Wait]:
         where, values = sql.which_waits(run_id, root_id, owner, conversation_id, answered, due_before)
-        found = await self._fetch(f"{sql.WAITS} AND {where} {sql.OLDEST_WAITS}", *values, limit)
+        history = answered is None and (run_id is not None or root_id is not None)
+        which = sql.ALL_WAITS if history else sql.WAITS
+        found = await self._fetch(f"{which} AND {where} {sql.OLDEST_WAITS}", *values, limit)
         return [wait_of(row) for row in found]
 
     async def children(self, run_id: str) -> list[RunRecord]:

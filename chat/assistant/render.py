@@ -22,7 +22,16 @@ def run_result(run: Mapping[str, Any]) -> str:
         return f"The run was stopped{_at_node(run, 'cancelled')}. Say “run it” to start anew."
     if run["status"] == "failed":
         return _failure(run)
+    if run.get("waiting"):
+        return "\n\n".join(map(_question, run["waiting"]))
     return f"The run is {run['status']}."
+
+
+def _question(wait: Mapping[str, Any]) -> str:
+    """What a run asks, and what can be said."""
+    options = ", ".join(f"“{option}”" for option in wait["options"])
+    how = f"Answer {options}." if options else "Answer it in the run's card."
+    return f"The run waits at `{wait['node']}`: {wait['question']}\n\n{how}"
 
 
 def _failure(run: Mapping[str, Any]) -> str:

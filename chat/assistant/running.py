@@ -93,4 +93,5 @@ async def _start(
     run = await engine.wait(run_id)
     by_demo = any(str(node.get("model") or "").startswith(DEMO) for node in run.get("nodes", ()))
     yield Text(run_result(run) + (DEMO_NOTE if by_demo and run["status"] == "ok" else ""))
-    yield Outcome(f"The run ended: {run['status']}.", ends=True)
+    how = "ended" if run["ended_at"] else "has not ended"
+    yield Outcome(f"The run {how}: {run['status']}.", ends=True)

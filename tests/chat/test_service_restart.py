@@ -91,8 +91,8 @@ async def test_a_message_that_waited_for_its_run_waits_on(first: TestHouse, tmp_
 async def test_a_run_that_ended_unseen_is_told_after_the_restart(first: TestHouse, tmp_path: Path) -> None:
     """The run is stored and ended, but the process died before a word of it was in the message."""
     talk = (await first.service.create(ANN)).id
-    answers = [await first.service.post(ANN, talk, "say one"), await first.service.post(ANN, talk, "say two")]
-    await until_ended(first, talk)
+    answers = [await first.service.post(ANN, talk, f"hold {tmp_path / 'never'}")]
+    answers.append(await first.service.post(ANN, talk, "say two"))
     run_id = await first.engine.start(
         workflow_of(QUICK, first.tools),
         {"who": "Ann"},
@@ -103,16 +103,19 @@ async def test_a_run_that_ended_unseen_is_told_after_the_restart(first: TestHous
     await first.engine.wait(run_id)
     await first.close()
     second = await TestHouse(tmp_path).start()
-    await until_it_has(second, talk, answers[0], 3)
-    parts = (await second.service.message(ANN, talk, answers[0])).parts
-    assert [part["kind"] for part in parts] == ["text", "run_started", "run_ended"]
-    assert parts[1] == {
+    await until_it_has(second, talk, answers[0], 2)
+    message = await second.service.message(ANN, talk, answers[0])
+    assert message.status == "interrupted"
+    parts = message.parts
+    assert [part["kind"] for part in parts] == ["run_started", "run_ended"]
+    assert parts[0] == {
         "kind": "run_started",
         "run_id": run_id,
         "workflow": "quick",
         "inputs": {"who": "Ann"},
     }
-    assert len((await second.service.message(ANN, talk, answers[1])).parts) == 1
+    await until_it_has(second, talk, answers[1], 1)
+    assert (await second.service.message(ANN, talk, answers[1])).text == "two"
     await second.close()
 
 

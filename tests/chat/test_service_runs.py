@@ -11,10 +11,24 @@ import pytest
 
 from chat.events import RunEnded
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
+from sessions.conversations import Message
 from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate
 
 ANN, BOB = "ann", "bob"
 ASKING = QUICK.split("nodes:")[0] + 'nodes: [{id: greet, prompt: "Greet {state.who}", outputs: [greeting]}]'
+
+ASKS = """\
+schema_version: "1.0"
+flow: {name: asks, description: Asks before it greets}
+state:
+  fields:
+    who: {type: str, required: true}
+    choice: {type: str, enum: [approve, reject]}
+    greeting: str
+nodes:
+  - {id: check, ask: "May I greet {state.who}?", outputs: [choice]}
+  - {id: greet, tool: text_template, args: {template: "{state.choice} {state.who}"}, outputs: [greeting]}
+"""
 
 
 @pytest.fixture
@@ -60,6 +74,71 @@ async def test_a_run_goes_on_when_nobody_looks_and_does_not_hold_up_a_turn(
     events = await house.events(ANN, talk, card.id)
     assert events[-2].kind == "run_ended"
     assert (await house.service.message(ANN, talk, card.id)).parts[1]["run"]["outputs"] == {"second": "found"}
+
+
+async def waiting_card(house: TestHouse, talk: str) -> str:
+    """A run of ASKS has asked, and its message has ended with that; the run's id."""
+    run_id = await house.service.start_run(ANN, talk, {"who": "Ann"}, ASKS)
+    [card] = (await house.service.get(ANN, talk)).messages
+    events = await house.events(ANN, talk, card.id)
+    assert [event.kind for event in events[-2:]] == ["run_waiting", "turn_ended"]
+    return run_id
+
+
+async def with_result(house: TestHouse, talk: str) -> Message:
+    """The run's message, once the run's end is in it."""
+
+    async def ended() -> bool:
+        return (await house.service.get(ANN, talk)).messages[0].parts[-1]["kind"] == "run_ended"
+
+    await eventually(ended)
+    return (await house.service.get(ANN, talk)).messages[0]
+
+
+async def test_a_question_is_in_the_message_and_so_is_its_answer(house: TestHouse, talk: str) -> None:
+    run_id = await waiting_card(house, talk)
+    [card] = (await house.service.get(ANN, talk)).messages
+    assert card.status == "ok"
+    [question] = card.parts[1]["questions"]
+    assert (question["node"], question["question"], question["answered_at"]) == (
+        "check",
+        "May I greet Ann?",
+        None,
+    )
+    assert [wait["run_id"] for wait in await house.service.waiting(ANN, talk)] == [run_id]
+    with pytest.raises(NotFound):
+        await house.service.answer_run(BOB, run_id, "check", "approve")
+    with pytest.raises(InputError):
+        await house.service.answer_run(ANN, run_id, "check", "perhaps")
+    await house.service.answer_run(ANN, run_id, "check", "approve")
+    card = await with_result(house, talk)
+    [question] = card.parts[1]["questions"]
+    assert (question["answer"], question["answered_by"]) == ("approve", ANN)
+    assert card.parts[2]["run"]["outputs"] == {"greeting": "approve Ann"}
+    assert await house.service.waiting(ANN) == []
+    with pytest.raises((Conflict, NotFound)):
+        await house.service.answer_run(ANN, run_id, "check", "reject")
+
+
+async def test_an_option_typed_as_a_message_is_the_answer(house: TestHouse, talk: str) -> None:
+    run_id = await waiting_card(house, talk)
+    events = await house.answer(ANN, talk, "say not an option")
+    assert (await house.service.view_run(ANN, run_id))["status"] == "waiting"
+    events = await house.answer(ANN, talk, " Reject ")
+    assert "goes on" in "".join(event.text for event in events if event.kind == "text")  # type: ignore[attr-defined]
+    view = await house.engine.wait(run_id)
+    assert view["outputs"] == {"greeting": "reject Ann"}
+
+
+async def test_an_answer_given_elsewhere_is_found_by_recovery(house: TestHouse, talk: str) -> None:
+    run_id = await waiting_card(house, talk)
+    await house.service.recover()
+    await house.engine.answer(run_id, "check", "approve", by="the command line")
+    await house.engine.wait(run_id)
+    await house.service.recover()
+    card = await with_result(house, talk)
+    assert card.parts[1]["questions"][0]["answered_by"] == "the command line"
+    assert card.parts[2]["status"] == "ok"
 
 
 async def test_stop_leaves_runs_of_the_page_alone_and_cancel_ends_them(
@@ -167,6 +246,8 @@ CALLS: dict[str, Call] = {
     "view_run": lambda service, talk, message, run: service.view_run(BOB, run),
     "run_events": lambda service, talk, message, run: service.run_events(BOB, run),
     "cancel_run": lambda service, talk, message, run: service.cancel_run(BOB, run),
+    "answer_run": lambda service, talk, message, run: service.answer_run(BOB, run, "wait", "yes"),
+    "waiting": lambda service, talk, message, run: service.waiting(BOB, talk),
 }
 OWN_THINGS_ONLY = {"create", "list", "runs", "start_detached_run"}
 NOBODYS = {"check", "close", "recover"}

@@ -201,43 +201,27 @@ async def test_who_else_is_answering_before(conversations: Conversations, inbox:
     assert await inbox.answering_elsewhere(later, "process-2") == set()
 
 
-async def test_a_run_is_owed_until_its_end_is_written(
-    db: Database, conversations: Conversations, inbox: Inbox
-) -> None:
+async def test_a_run_is_owed_until_its_end_is_written(conversations: Conversations, inbox: Inbox) -> None:
     made = await conversations.create(ANN)
-    noted, silent = await say(inbox, made.id, "one"), await say(inbox, made.id, "two")
-    for run_id, owner, message_id in (
-        ("r1", ANN, noted),
-        ("r2", ANN, silent),
-        ("r3", BOB, silent),
-        ("r4", ANN, None),
-    ):
-        await _store_run(db, run_id, owner, made.id, message_id)
-    run = OpenRun("r1", ANN, made.id, noted)
+    first, second = await say(inbox, made.id, "one"), await say(inbox, made.id, "two")
+    run, other = OpenRun("r1", ANN, made.id, first), OpenRun("r2", ANN, made.id, second)
     await inbox.open_run(run, "started", [{"kind": "run_started", "run_id": "r1"}])
-    silent_run = OpenRun("r2", ANN, made.id, silent)
-    assert await inbox.owed_runs() == [run, silent_run]
-    assert await inbox.owed_runs(silent) == [silent_run]
-    await inbox.close_run(
-        run, lambda message: (message.text + " ended", [*message.parts, {"kind": "run_ended"}])
+    await inbox.open_run(other, "started", [])
+    assert await inbox.owed_runs() == [run, other]
+    await inbox.write_run(run, lambda message: (f"{message.text} asks", message.parts), ended=False)
+    assert await inbox.owed_runs() == [run, other]
+    await inbox.write_run(
+        run, lambda message: (f"{message.text} ends", [*message.parts, {"kind": "run_ended"}]), ended=True
     )
-    closed = await inbox.message(made.id, noted)
-    assert closed.text == "started ended"
+    closed = await inbox.message(made.id, first)
+    assert closed.text == "started asks ends"
     assert [part["kind"] for part in closed.parts] == ["run_started", "run_ended"]
-    assert await inbox.owed_runs() == [silent_run]
+    assert await inbox.owed_runs() == [other]
+    assert await inbox.noted_runs(first) == {"r1": None}
+    assert await inbox.noted_runs(second) == {"r2": other}
     await inbox.hide_from(made.id, 0)
-    await inbox.close_run(silent_run, lambda message: pytest.fail("a hidden message is left alone"))
+    await inbox.write_run(other, lambda message: pytest.fail("a hidden message is left alone"), ended=True)
     assert await inbox.owed_runs() == []
-
-
-async def _store_run(
-    db: Database, run_id: str, owner: str, conversation_id: str, message_id: str | None
-) -> None:
-    await db.execute(
-        "INSERT INTO runs (id, workflow, digest, owner, conversation_id, message_id, inputs, starts, status,"
-        " created_at, claimed_at, epoch) VALUES (?, 'w', 'd', ?, ?, ?, '{}', '[]', 'running', ?, 0, 1)",
-        (run_id, owner, conversation_id, message_id, int(run_id[1:])),
-    )
 
 
 @settings(deadline=None)
