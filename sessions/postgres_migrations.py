@@ -65,8 +65,24 @@ _RUNS = """
     );
 """
 
+_SCHEDULES = """
+    CREATE TABLE schedules (
+        id text PRIMARY KEY, owner text NOT NULL, workflow text NOT NULL, yaml text NOT NULL, cron text NOT NULL,
+        timezone text NOT NULL, created_at float8 NOT NULL, inputs text NOT NULL, saved integer NOT NULL,
+        overlap integer NOT NULL, paused integer NOT NULL, next_at float8, pending_at float8,
+        pending_missed integer NOT NULL, last_at float8, last_run_id text, missed integer NOT NULL,
+        skipped integer NOT NULL, note text, revision bigint NOT NULL
+    );
+"""
+_WORKERS = """
+    CREATE TABLE workers (id text PRIMARY KEY, version text NOT NULL, slots integer NOT NULL);
+    CREATE TABLE run_deaths (run_id text PRIMARY KEY, deaths integer NOT NULL, seq bigint NOT NULL);
+"""
+
 MIGRATIONS: list[tuple[str, str]] = [
     ("create_runs", _RUNS),
+    ("create_schedules", _SCHEDULES),
+    ("create_workers", _WORKERS),
 ]
 
 
