@@ -23,6 +23,7 @@ async def find_wait(store: RunStore, run: RunRecord, node: str, iteration: int |
     waits = await store.waits(root_id=run.root_id or run.id, answered=None, limit=_MANY)
     waits = [wait for wait in waits if wait.run_id == run.id or wait.path.startswith(run.prefix)]
     meant = [wait for wait in waits if _is_meant(wait, run.prefix, node, iteration)]
+    meant = [wait for wait in meant if wait.run_id == run.id and wait.answered_at is None] or meant
     if not meant:
         if run.end_event is not None:
             return await _of_ended(store, run, node, iteration)

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.budget import limit_of
 from engine.errors import RunError
 from engine.nodes.step import Parked, Step, Usage
 from engine.plan import Plan
@@ -22,9 +23,6 @@ from engine.workflow import EFFECTS, Effect
 
 if TYPE_CHECKING:
     from engine.dispatch import Dispatcher
-
-MANY = 16
-"""A for_each of more elements than this is spread over several runs, where several machines may take them."""
 
 _KEPT = 32
 
@@ -52,7 +50,7 @@ class Children:
 
     def spreads(self, elements: int) -> bool:
         """Whether so many elements are to be several runs, for the sake of other workers."""
-        return elements > MANY and getattr(self.dispatcher, "spreads", False)
+        return self.dispatcher.spreads and elements > self.dispatcher.many
 
     async def plan(self, digest: str) -> Plan:
         """The plan of a pinned document."""
@@ -160,7 +158,7 @@ def child_of(
         shape=plan.shape,
         pins=parent.pins,
         priority=parent.priority,
-        limit_usd=parent.limit_usd,
+        limit_usd=limit_of(parent, step.workflow),
         dry=parent.dry,
     )
 

@@ -24,6 +24,8 @@ from engine.process import is_gone, this_process
 
 log = logging.getLogger(__name__)
 
+MANY = 16
+"""How many elements of a for_each are not worth the trouble of several runs."""
 POLL = 0.4
 """Seconds between looks for requests to cancel and for wakes, while runs are executed here."""
 DUE = 1.0
@@ -33,7 +35,14 @@ RECOVER = 15.0
 
 
 class Dispatcher(Protocol):
-    """Starts runs and sees to it that they end."""
+    """Starts runs and sees to it that they end.
+
+    Where `spreads` is true other workers may take a part of the work: a for_each of more than `many` elements is
+    cut into runs of its own then.
+    """
+
+    spreads: bool
+    many: int
 
     async def start(self, record: RunRecord, plan: Plan) -> None:
         """Store the run and have it executed; at `not_before`, where it says so."""
@@ -53,6 +62,10 @@ class Dispatcher(Protocol):
 
     def live(self, run_id: str) -> LiveRun | None: ...
 
+    async def lacking(self) -> str | None:
+        """What keeps new runs from being executed, in a sentence with its fix; None where nothing does."""
+        ...
+
     async def enter(self) -> str: ...
 
     async def alive(self, process_id: str) -> bool: ...
@@ -64,8 +77,14 @@ MakeDispatcher = Callable[[RunStore, Services, PlanLoader, str | None], Dispatch
 """Given the store, the services, how to load a plan, and the name of this process (None: one of its own)."""
 
 
+Chore = Callable[[], Awaitable[object]]
+
+
 class LocalDispatcher:
     """Executes runs in this process."""
+
+    spreads = False
+    many = MANY
 
     def __init__(self, store: RunStore, services: Services, load: PlanLoader, name: str | None) -> None:
         self._store = store
@@ -78,6 +97,9 @@ class LocalDispatcher:
 
     def live(self, run_id: str) -> LiveRun | None:
         return self._executor.live(run_id)
+
+    async def lacking(self) -> str | None:
+        return None
 
     async def enter(self) -> str:
         """Before the first run: say that this process lives, and go on saying so. Its id."""
@@ -141,12 +163,16 @@ class LocalDispatcher:
 
     async def close(self) -> None:
         """Let go of what runs, and say that this process has ended."""
+        entered = self._watcher is not None
+        await self._stop_watching()
+        await self._executor.leave()
+        if entered:
+            await self._store.leave(self._process.id)
+
+    async def _stop_watching(self) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
-        await self._executor.leave()
-        if self._watcher is not None:
-            await self._store.leave(self._process.id)
             self._watcher = None
 
     # --- taking over ---
@@ -182,13 +208,7 @@ class LocalDispatcher:
     async def _watch(self) -> None:
         """All that this process does from time to time, in one task however many runs there are."""
         now = asyncio.get_running_loop().time
-        tasks: list[tuple[Callable[[], Awaitable[object]], float]] = [
-            (self._executor.attend, POLL),
-            (self._answer_due, DUE),
-            (self._take_woken, DUE),
-            (self._beat, BEAT),
-            (self._take_lost, RECOVER),
-        ]
+        tasks = self._chores()
         due = [now() + every for _, every in tasks]
         while True:
             await asyncio.sleep(POLL)
@@ -200,6 +220,16 @@ class LocalDispatcher:
                     await task()
                 except ParlanceError as error:
                     log.warning("runs can't be looked after: %s", error)
+
+    def _chores(self) -> list[tuple[Chore, float]]:
+        """What is done, and every how many seconds."""
+        return [
+            (self._executor.attend, POLL),
+            (self._answer_due, DUE),
+            (self._take_woken, DUE),
+            (self._beat, BEAT),
+            (self._take_lost, RECOVER),
+        ]
 
     async def _beat(self) -> None:
         await self._store.beat(replace(self._process, beat_at=self._clock.now()))
