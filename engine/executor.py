@@ -81,6 +81,17 @@ class Executor:
             record = await self._store.claim(run_id, epoch, self._process_id)
             return None if record is None else await self._go_on(record)
 
+    async def fail(self, run_id: str, epoch: int, error: ParlanceError) -> bool:
+        """Take a run over and end it as failed, executing nothing; False when somebody was faster."""
+        async with self._claiming:
+            record = await self._store.claim(run_id, epoch, self._process_id)
+            if record is None:
+                return False
+            await self._give_up(Ledger(record, self._store, await self._store.rows(run_id)), error)
+        if record.parent_id is not None:
+            await self._tell(record.parent_id)
+        return True
+
     async def attend(self) -> None:
         """Tell the runs here what others have asked of them: to stop, or to look again for what they wait for."""
         if not self._runs:
