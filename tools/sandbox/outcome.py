@@ -13,7 +13,6 @@ from typing import Any
 
 from tools.errors import ToolError, ToolRetry
 
-
 DEEPEST = 100
 
 

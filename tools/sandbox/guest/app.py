@@ -135,7 +135,10 @@ def main_module(request: Mapping[str, Any], printed: Printed) -> ModuleType:
 
 
 def importer(allowed: frozenset[str] | None) -> Callable[..., Any]:
-    """An `__import__` that says why a module is not there."""
+    """An `__import__` that says why a module is not there.
+
+    Python's own C code imports what it needs by way of it too, with a list as `fromlist`; that is let through.
+    """
 
     def __import__(
         name: str,
@@ -144,7 +147,7 @@ def importer(allowed: frozenset[str] | None) -> Callable[..., Any]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        if level == 0:
+        if level == 0 and not isinstance(fromlist, list):
             for full in (
                 name,
                 *(f"{name}.{part}" for part in fromlist or () if f"{name}.{part}" in modules.NETWORK),
