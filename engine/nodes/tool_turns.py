@@ -51,8 +51,13 @@ class _Turns:
     def __init__(self, asker: Asker) -> None:
         self.step = asker.step
         self.calls = 0
-        self.uses: Mapping[str, ToolUse] = {use.name: use for use in self.step.node.tools}
-        self.tools: Mapping[str, Tool] = {name: self._tool(name) for name in self.uses}
+        self.uses: dict[str, ToolUse] = {use.name: use for use in self.step.node.tools}
+        self.tools: dict[str, Tool] = {name: self._tool(name) for name in self.uses}
+        if self.step.node.sandbox.enabled:
+            from engine.nodes.code import python_tool
+
+            self.uses.setdefault("python", ToolUse("python"))
+            self.tools.setdefault("python", python_tool(self.step))
         self._made: dict[str, int] = {}
 
     def _tool(self, name: str) -> Tool:

@@ -17,6 +17,7 @@ from engine.workflow import Workflow
 from sessions.db import open_db
 from sessions.runs import SqliteRunStore
 from tools.registry import Tool, ToolContext, ToolError, ToolRegistry, ToolRetry, tool
+from tools.sandbox.pool import Sandbox
 
 
 class NoModels:
@@ -139,6 +140,7 @@ async def engine_on(
     secrets: Mapping[str, str] | None = None,
     synchronous: str = "NORMAL",
     process: str | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[Engine]:
     db = open_db(path, synchronous=synchronous)
     engine = Engine(
@@ -148,6 +150,7 @@ async def engine_on(
         clock=clock,
         process=process,
         secrets=(secrets or {}).get,
+        sandbox=sandbox,
     )
     try:
         yield engine
