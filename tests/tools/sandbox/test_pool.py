@@ -256,30 +256,18 @@ async def test_where_the_guest_cannot_be_built_the_reason_is_said(tmp_path: Path
 
 
 @pytest.mark.slow
-async def test_a_damaged_guest_is_built_anew_while_the_loop_goes_on(tmp_path: Path) -> None:
+async def test_a_damaged_guest_is_built_anew(tmp_path: Path) -> None:
+    """In a process of its own: what keeps the event loop busy fails any test."""
     folder = tmp_path / "guest"
     folder.mkdir(mode=0o700)
     path = build.artifact(folder)
     path.write_bytes(b"not machine code")
     path.chmod(0o600)
     sandbox = Sandbox(folder)
-    longest = 0.0
-
-    async def tick() -> None:
-        nonlocal longest
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(0)
-            longest = max(longest, time.thread_time() - before)
-            await asyncio.sleep(0.02)
-
-    ticking = asyncio.create_task(tick())
     try:
         assert (await sandbox.run("result = 6 * 7", {})).result == 42
     finally:
-        ticking.cancel()
         await sandbox.aclose()
-    assert longest < 0.05
     assert path.stat().st_size > 1 << 20
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(p.name for p in folder.iterdir()) == ["lock", path.name]
