@@ -63,6 +63,10 @@ class Models(ModelClient):
         """Which model answers a request that names `model`, or none. Raises ModelMissing."""
         return await self._described(await self._chooser.target(model))
 
+    async def target(self, model: str | None = None, api_base: str | None = None) -> Target:
+        """Where a request that names `model`, at this address, would go. Raises ModelMissing."""
+        return await self._chooser.target(model, api_base)
+
     async def machine(self, named: Collection[str | None] = (None,)) -> Machine:
         """What the checker asks of this installation, for a document that names these models (None: no name).
 
