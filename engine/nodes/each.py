@@ -73,8 +73,8 @@ def name_of(node: Node) -> str:
 
 
 def gathered(node: Node, found: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
-    """The writes of the visit: a list per output, with null for an element that failed."""
-    return {name: [None if one is None else one[name] for one in found] for name in node.outputs}
+    """The writes of the visit: a list per output, null where an element failed or nobody knows what it gave."""
+    return {name: [None if one is None else one.get(name) for one in found] for name in node.outputs}
 
 
 def for_element(workflow: Workflow, node: Node) -> tuple[Workflow, Node]:
