@@ -184,6 +184,8 @@ class _NodeBuilder:
         """The node with what only nodes of its kind have."""
         if node.kind == "ask":
             output = self.fields.get(node.outputs[0]) if node.outputs else None
+            if output is not None and node.each is not None and output.type.name == "list":
+                output = replace(output, type=output.type.item, enum=None)
             options = answer_options(data, output)
             default = answer_default(data, options)
             return replace(

@@ -16,6 +16,9 @@ from engine.pins import DEEPEST
 from engine.plan import Plan
 from engine.ports import RunRecord
 
+_NOTHING: Mapping[str | None, Any] = {"append": [], "merge": {}}
+"""What an output that the child has left empty adds to a field that is reduced; it empties any other."""
+
 
 async def run(step: Step) -> Mapping[str, Any]:
     """Start the child, or find it; what it gives under the names of the node's outputs. Raises Parked while it waits.
@@ -89,7 +92,10 @@ def _writes(step: Step, name: str, view: Mapping[str, Any]) -> Mapping[str, Any]
             f"Sub-workflow {name} gives no '{missing[0]}'. It gives: {', '.join(outputs) or 'nothing'}.",
             "Name the outputs as it does, or add it to its flow.outputs.",
         )
+    empty = {output: _NOTHING.get(step.workflow.fields[output].reduce) for output in node.outputs}
+    given = tuple(output for output in node.outputs if outputs[output] is not None)
     try:
-        return writes_of(replace(node, output_schema=None), step.workflow, outputs)
+        plain = replace(node, outputs=given, output_schema=None)
+        return {**empty, **writes_of(plain, step.workflow, {output: outputs[output] for output in given})}
     except Misfit as error:
         raise NodeError(node.id, f"Sub-workflow {name}: {error}") from None

@@ -23,14 +23,15 @@ from sessions.db import Database, open_db
 from sessions.runs import SqliteRunStore
 from tests.reference.documents import Document
 from tests.reference.interpreter import Result
-from tests.reference.work import worked
-from tools.registry import ToolContext, ToolRegistry, tool
+from tests.reference.work import Broken, worked
+from tools.registry import ToolContext, ToolError, ToolRegistry, tool
 
 PARAMETERS = {
     "id": {"type": "string"},
     "seen": {"type": "array"},
     "outs": {"type": "object"},
     "counts": {"type": "object", "default": {}},
+    "fails": {"type": "integer", "default": 0},
 }
 
 
@@ -53,7 +54,10 @@ class Work:
             self.calls.append(str(context.idempotency_key))
             for _ in range(self.random.randint(0, self.turns)):
                 await asyncio.sleep(0)
-            return worked(args)
+            try:
+                return worked(args)
+            except Broken:
+                raise ToolError("It was made to fail.", "Nothing can be done.") from None
 
         return ToolRegistry({"work": work})
 

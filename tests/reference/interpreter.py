@@ -6,6 +6,7 @@ whichever of the running nodes ends first.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.reference.work import worked
+from tests.reference.work import Broken, answered, worked
 
 State = dict[str, Any]
 EdgeWay = tuple[int, str]
@@ -28,6 +29,7 @@ class Visit:
     past: frozenset[Visit]
     rounds: int
     writes: State = field(default_factory=dict)
+    failed: bool = False
 
 
 @dataclass
@@ -40,21 +42,44 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Result:
+    """Every visit that was made, those of sub-workflows too, by path and number; and the state at the end."""
+
     visits: tuple[tuple[str, int], ...]
     state: State
 
 
-class Interpreter:
-    """Runs one document. `choose` picks which of the running visits ends next."""
+Choose = Callable[[list[Visit]], Visit]
 
-    def __init__(self, text: str, inputs: State, choose: Callable[[list[Visit]], Visit]) -> None:
+
+class Interpreter:
+    """Runs one document. `choose` picks which of the running visits ends next.
+
+    `library` has the documents of sub-workflows by name; `prefix` stands before the paths of the visits.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        inputs: State,
+        choose: Choose,
+        library: Mapping[str, str] | None = None,
+        prefix: str = "",
+    ) -> None:
         data = yaml.safe_load(text)
         self.fields: dict[str, dict[str, Any]] = data["state"]["fields"]
         self.nodes: dict[str, dict[str, Any]] = {n["id"]: n for n in data["nodes"]}
         self.place = {name: n for n, name in enumerate(self.nodes)}
         self.edges: list[dict[str, Any]] = data["edges"]
+        self.edges += [
+            {"from": node["id"], "to": node["on_error"], "failure": True}
+            for node in data["nodes"]
+            if node.get("on_error", "continue") != "continue"
+        ]
+        self.outputs: list[str] = data["flow"].get("outputs", [])
         self.inputs = inputs
         self.choose = choose
+        self.library = library or {}
+        self.prefix = prefix
         self.waiting: dict[str, Waiting] = {}
         self.running: list[Visit] = []
         self.ended: list[Visit] = []
@@ -62,6 +87,7 @@ class Interpreter:
         self.counts: dict[str, int] = {}
 
     def run(self) -> Result:
+        """Broken when a node fails and nothing in the document deals with it."""
         self.fire_from("START", {}, set(), 0)
         self.start_what_may()
         while self.running:
@@ -144,25 +170,67 @@ class Interpreter:
         self.counts[node] = self.counts.get(node, 0) + 1
         rounds = 0 if waiting.entered else waiting.rounds
         self.running.append(Visit(node, self.counts[node], frozenset(past), rounds))
-        self.started.append((node, self.counts[node]))
+        self.started.append((self.prefix + node, self.counts[node]))
 
     def end(self, visit: Visit) -> None:
         sees = self.state(set(visit.past)) | {f"_loop_iteration_{visit.node}": visit.rounds}
-        args = self.nodes[visit.node]["args"]
-        given = {
-            "id": args["id"],
-            "seen": [sees.get(text[len("{state.") : -1], 0) for text in args["seen"]],
-            "outs": args["outs"],
-            "counts": {name: sees[name] for name in args.get("counts", {})},
-        }
-        visit.writes = {**worked(given), f"_loop_iteration_{visit.node}": visit.rounds + 1}
+        node = self.nodes[visit.node]
+        try:
+            found = self.mapped(node, sees) if "for_each" in node else self.once(node, sees, visit.node)
+        except Broken:
+            if "on_error" not in node:
+                raise
+            visit.failed = node["on_error"] != "continue"
+            found = {f"_error_{visit.node}": True}
+        visit.writes = {**found, f"_loop_iteration_{visit.node}": visit.rounds + 1}
         self.ended.append(visit)
         after = self.state(set(visit.past) | {visit})
-        self.fire_from(visit.node, after, set(visit.past) | {visit}, visit.rounds + 1)
+        self.fire_from(visit.node, after, set(visit.past) | {visit}, visit.rounds + 1, visit.failed)
 
-    def fire_from(self, source: str, state: State, past: set[Visit], rounds: int) -> None:
+    # --- what nodes do ---
+
+    def mapped(self, node: dict[str, Any], sees: State) -> State:
+        """The node once per element, in order; lists of what it gave."""
+        items = sees[node["for_each"].removeprefix("state.")]
+        if not isinstance(items, list):
+            raise Broken(node["id"])
+        found: list[State | None] = []
+        for number, item in enumerate(items):
+            try:
+                found.append(self.once(node, {**sees, "item": item}, f"{node['id']}[{number}]"))
+            except Broken:
+                if node.get("on_error") != "continue":
+                    raise
+                found.append(None)
+        writes: State = {out: [e and e[out] for e in found] for out in node["outputs"]}
+        return {**writes, f"_error_{node['id']}": True} if None in found else writes
+
+    def once(self, node: dict[str, Any], sees: State, path: str) -> State:
+        if "workflow" in node:
+            given = {name: looked_up(text, sees) for name, text in node["inputs"].items()}
+            below = f"{self.prefix}{path}/"
+            child = Interpreter(self.library[node["workflow"]], given, self.choose, self.library, below)
+            result = child.run()
+            self.started += result.visits
+            return {name: result.state[name] for name in node["outputs"]}
+        if "ask" in node:
+            said = answered(filled(node["ask"], sees), node.get("options", ["approve", "reject"]))
+            return {node["outputs"][0]: said if "options" in node else said == "approve"}
+        args = node["args"]
+        given = {
+            "id": args["id"],
+            "seen": [looked_up(text, sees) for text in args["seen"]],
+            "outs": args["outs"],
+            "counts": {name: sees[name] for name in args.get("counts", {})},
+            "fails": args.get("fails", 0),
+        }
+        return worked(given)
+
+    def fire_from(
+        self, source: str, state: State, past: set[Visit], rounds: int, failed: bool = False
+    ) -> None:
         for index, edge in enumerate(self.edges):
-            if edge["from"] == source:
+            if edge["from"] == source and edge.get("failure", False) == failed:
                 for target in taken(edge, state, rounds):
                     if target != "END":
                         again = "loop" in edge and target == source
@@ -176,7 +244,8 @@ class Interpreter:
 
     def state(self, visits: set[Visit]) -> State:
         """The state after these visits: each after those in its past, otherwise in document order."""
-        state = {name: self.inputs.get(name, f.get("default")) for name, f in self.fields.items()}
+        state = {name: f.get("default") for name, f in self.fields.items()}
+        state |= {name: value for name, value in self.inputs.items() if value is not None}
         left = set(visits)
         while left:
             free = [v for v in left if not v.past & left]
@@ -189,10 +258,26 @@ class Interpreter:
     def written(self, name: str, old: Any, value: Any) -> Any:
         reduce = self.fields.get(name, {}).get("reduce")
         if reduce == "append":
-            return [*(old or []), value]
+            return [*(old or []), *(value if isinstance(value, list) else [value])]
         if reduce == "merge":
             return {**(old or {}), **value}
         return value
+
+
+def looked_up(text: str, sees: State) -> Any:
+    """`{state.<field>}` or `{item}`: all that generated documents refer to."""
+    return sees.get(text[1:-1].removeprefix("state."), 0)
+
+
+def filled(text: str, sees: State) -> str:
+    """A text with references to texts, numbers and nothing."""
+    return re.sub(r"\{[\w.]+\}", lambda m: written_out(looked_up(m[0], sees)), text)
+
+
+def written_out(value: Any) -> str:
+    return (
+        "" if value is None else value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    )
 
 
 def targets(edge: Mapping[str, Any]) -> list[str]:
@@ -227,7 +312,8 @@ def holds(condition: str, state: State) -> bool:
     return value is not None and value < int(match[2])
 
 
-def interpret(text: str, inputs: State, seed: int) -> Result:
+def interpret(text: str, inputs: State, seed: int, library: Mapping[str, str] | None = None) -> Result:
     """Run a document with its nodes ending in an order drawn from `seed`."""
     random = Random(seed)
-    return Interpreter(text, inputs, random.choice).run()
+    result = Interpreter(text, inputs, random.choice, library).run()
+    return Result(tuple(sorted(result.visits)), result.state)
