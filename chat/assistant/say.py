@@ -26,11 +26,6 @@ class SayStream:
         self._depth = 0
         self._high = ""  # the first half of a surrogate pair
 
-    @property
-    def found(self) -> bool:
-        """Whether the field has begun."""
-        return self._position is not None
-
     def feed(self, piece: str) -> str:
         self._text += piece
         if self._ended:
