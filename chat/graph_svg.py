@@ -25,8 +25,9 @@ ICONS = {
     "agent": "M8 2.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6ZM2.6 14a5.4 5.4 0 0 1 10.8 0",
 }
 PAD = 14.0
-CHAR = 8.4
 SMALL_CHAR = 6.9
+TEXT_LEFT, DOT_ROOM, WIDEST = 48.0, 26.0, 296.0
+NARROW, BROAD = frozenset("ijl.,:;!'|ftrI "), frozenset("mwMWQ@%")
 
 
 def graph_svg(
@@ -55,9 +56,23 @@ def _terminal(name: str) -> Box:
 
 
 def _box(step: Step) -> Box:
-    wide = max(len(_cut(step.title, 26)) * CHAR + 62, len(_cut(step.below, 34)) * SMALL_CHAR + 58)
+    wide = max(_bold(_fitted(step.title)) + TEXT_LEFT + DOT_ROOM, len(_cut(step.below, 34)) * SMALL_CHAR + 58)
     wide = max(wide, len(_cut(step.loop, 34)) * SMALL_CHAR + 62)
-    return Box(step.id, min(max(wide, 148.0), 296.0), 72.0 if step.loop else 54.0)
+    return Box(step.id, min(max(wide, 148.0), WIDEST), 72.0 if step.loop else 54.0)
+
+
+def _bold(text: str) -> float:
+    """How wide a title is at most, in pixels, in any of the fonts that people have."""
+    return sum(4.8 if char in NARROW else 12.6 if char in BROAD else 8.7 for char in text)
+
+
+def _fitted(title: str) -> str:
+    """The title, cut so that it ends before the dot."""
+    title = " ".join(title.split())
+    cut = title
+    while cut and _bold(cut) > WIDEST - TEXT_LEFT - DOT_ROOM:
+        cut = cut[:-1]
+    return cut if cut == title else cut[:-1].rstrip("_ ") + "…"
 
 
 def _label_width(link: Link) -> float:
@@ -194,7 +209,7 @@ def _draw_step(step: Step, place: Point, box: Box, status: str, line: int | None
         f'<rect class="box" width="{box.width:.1f}" height="{box.height:.1f}" rx="10"/>'
         f'<rect class="chip" x="10" y="13" width="28" height="28" rx="8"/>'
         f'<path class="icon {stroke}" transform="translate(16 19)" d="{ICONS.get(step.kind, ICONS["llm"])}"/>'
-        f'<text class="name" x="48" y="24">{escape(_cut(step.title, 26))}</text>'
+        f'<text class="name" x="{TEXT_LEFT:g}" y="24">{escape(_fitted(step.title))}</text>'
         f'<text class="below" x="48" y="40">{escape(_cut(step.below, 34))}</text>'
         f"{_loop_line(step)}"
         f'<circle class="dot" cx="{box.width - 13:.1f}" cy="13" r="4"/>'
