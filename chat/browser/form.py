@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chat.browser.house import House
     from engine.workflow import Field, Workflow
 
+NUMBERS = {"int": "a whole number", "float": "a number"}
 AS_JSON = ("list", "dict", "object", "any")
 
 
@@ -125,13 +126,12 @@ def _component(form: _Form, field: Field) -> Any:
     name = field.type.name
     if field.enum:
         choices = [*field.enum] if field.required else ["", *field.enum]
-        return gr.Dropdown(
-            choices=choices, **{**about, "value": start if start in field.enum else choices[0]}
-        )
+        nothing = None if field.required else ""
+        return gr.Dropdown(choices=choices, **{**about, "value": start if start in field.enum else nothing})
     if name == "bool":
         return gr.Checkbox(**about)
-    if name in ("int", "float"):
-        return gr.Number(precision=0 if name == "int" else None, **about)
+    if name in NUMBERS:  # as text: a number field rounds, shows 0 for nothing, and turns with the wheel
+        return gr.Textbox(max_lines=1, placeholder=NUMBERS[name], elem_classes=f"pl-number {name}", **about)
     if name in AS_JSON:
         return gr.Textbox(lines=3, max_lines=14, placeholder="[]" if name == "list" else "{}", **about)
     return gr.Textbox(lines=3 if field.required else 1, max_lines=14, **about)
@@ -143,7 +143,9 @@ def _shown(field: Field, value: Any) -> Any:
         return "" if value is None else as_json(value)
     if field.type.name == "bool":
         return bool(value)
-    return value if value is not None or field.type.name in ("int", "float") else ""
+    if field.type.name in NUMBERS and not field.enum:
+        return "" if value is None else str(value)
+    return "" if value is None else value
 
 
 def _inputs(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
