@@ -19,6 +19,7 @@ from sessions.conversations import Message
 Entry = dict[str, Any]
 Runs = Mapping[str, Mapping[str, Any]]
 MOST_STEPS = 12
+MOST_OF_RESULT = 3000  # characters of a run's result in the chat
 SHORTEST = 0.05  # seconds worth telling of a step
 TYPING = (
     '<div class="pl-typing" role="status"><i></i><i></i><i></i><span class="pl-unseen">Answering</span></div>'
@@ -57,7 +58,7 @@ def _part_entries(message: Message, index: int, part: Mapping[str, Any], runs: R
     kind = part["kind"]
     if kind == "text" or kind == "question":
         if part["text"].strip():
-            yield _entry(message, to_blocks(part["text"]), raw=part["text"].strip())
+            yield _entry(message, _text_blocks(message.parts[:index], part["text"]), raw=part["text"].strip())
     elif kind == "step":
         yield _entry(message, to_blocks(part.get("detail") or ""), metadata=_step(part))
     elif kind == "draft":
@@ -68,6 +69,16 @@ def _part_entries(message: Message, index: int, part: Mapping[str, Any], runs: R
         yield _entry(message, _run_card(message, index, part, runs))
     elif kind == "error":
         yield _entry(message, _error_card(message.id, part), raw=_sentence(part))
+
+
+def _text_blocks(before: Sequence[Mapping[str, Any]], text: str) -> str:
+    """A text; of the long one that tells a run's outputs only the beginning, as the Run tab has the whole."""
+    run = next((str(part["run_id"]) for part in reversed(before) if part["kind"] == "run_started"), None)
+    if run is None or len(text) <= MOST_OF_RESULT:
+        return to_blocks(text)
+    return to_blocks(beginning(text, MOST_OF_RESULT)) + one_line(
+        f'<div class="pl-more">{_shown_of(MOST_OF_RESULT, text)} {_button("Show all", f"run:{run}")}</div>'
+    )
 
 
 def _step(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,26 +205,44 @@ def _run_facts(run: Mapping[str, Any]) -> str:
 def _run_outcome(run: Mapping[str, Any]) -> str:
     if run.get("error"):
         return f'<div class="pl-card-text">{plain(str(run["error"]))}</div>'
-    return f'<div class="pl-outcome">{"".join(outputs_html(run.get("outputs") or {}))}</div>'
+    told = outputs_shown(run.get("outputs") or {}, MOST_OF_RESULT)
+    rest = any(output["rest"] for output in told)
+    more = f'<div class="pl-more">{_button("Show all", "run:" + str(run["run_id"]))}</div>' if rest else ""
+    return f'<div class="pl-outcome">{"".join(output["html"] for output in told)}{more}</div>'
 
 
-def outputs_html(outputs: Mapping[str, Any]) -> list[str]:
-    """The outputs that say something, each under its name; one alone needs no name."""
+def outputs_shown(outputs: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
+    """The outputs that say something as {name, html, rest}, one alone without its name in the html. `rest` is in
+    words how much was left out, "" for nothing.
+    """
     told = {name: value for name, value in outputs.items() if value not in (None, "", [], {})}
     if not told:
-        return ['<div class="pl-note">The run ended and gave no output.</div>']
-    return [output_html(name if len(told) > 1 else "", value) for name, value in told.items()]
+        nothing = '<div class="pl-note">The run ended and gave no output.</div>'
+        return [{"name": "", "html": nothing, "rest": ""}]
+    return [_output(name, value, most, labelled=len(told) > 1) for name, value in told.items()]
 
 
-def output_html(name: str, value: Any) -> str:
-    """One output under its name: text as Markdown, anything else as JSON."""
-    label = f'<div class="pl-label">{escape(name)}</div>' if name else ""
-    shown = (
-        one_line(to_html(value))
-        if isinstance(value, str)
-        else f"<pre><code>{plain(as_json(value))}</code></pre>"
-    )
-    return f'<div class="pl-output">{label}{shown}</div>'
+def _output(name: str, value: Any, most: int, *, labelled: bool) -> dict[str, Any]:
+    """Text as Markdown, anything else as JSON."""
+    label = f'<div class="pl-label">{escape(name)}</div>' if labelled else ""
+    text = value if isinstance(value, str) else as_json(value)
+    cut = beginning(text, most)
+    shown = one_line(to_html(cut)) if isinstance(value, str) else f"<pre><code>{plain(cut)}</code></pre>"
+    rest = _shown_of(len(cut), text) if len(cut) < len(text) else ""
+    return {"name": name, "html": f'<div class="pl-output">{label}{shown}</div>', "rest": rest}
+
+
+def beginning(text: str, most: int) -> str:
+    """At most so many characters, to the end of a line or a word where one is near."""
+    if len(text) <= most:
+        return text
+    cut = text[:most]
+    at = max(cut.rfind("\n", most - most // 5), 0) or max(cut.rfind(" ", most - most // 5), 0)
+    return (cut[:at] if at else cut) + " …"
+
+
+def _shown_of(shown: int, text: str) -> str:
+    return f"The first {shown:,} of {len(text):,} characters."
 
 
 def _error_card(message_id: str, part: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chat.browser.cards import RUN_WORDS, outputs_html
+from chat.browser.cards import RUN_WORDS, outputs_shown
 from chat.browser.words import count, duration, money, seconds_between, tokens_of
 from chat.graph_svg import graph_svg
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sessions.workflows import Version
 
 CONTEXT_LINES = 3
+MOST_OF_OUTPUT = 8000  # characters
 
 
 def node_lines(document: Document) -> dict[str, int]:
@@ -34,8 +35,11 @@ def node_lines(document: Document) -> dict[str, int]:
 def workflow_view(name: str, yaml: str, checked: Checked, versions: Sequence[Version] = ()) -> dict[str, Any]:
     """The workflow with its picture, its problems and its versions, the newest first."""
     newest = versions[0].version if versions else 0
+    data = checked.document.data
+    flow = data.get("flow") if isinstance(data, Mapping) else None
     return {
         "name": name,
+        "flow": flow.get("name") if isinstance(flow, Mapping) else None,
         "version": newest,
         "yaml": yaml,
         "svg": graph_svg(checked.document.data or {}, lines=node_lines(checked.document)),
@@ -90,8 +94,12 @@ def run_view(run: Mapping[str, Any]) -> dict[str, Any]:
         "nodes": [_node(node) for node in run.get("nodes", ())],
         "inputs": run.get("inputs") or {},
         "raw_outputs": run.get("outputs") or {},
-        "outputs": outputs_html(run.get("outputs") or {}) if ended and run.get("status") == "ok" else [],
+        "outputs": _outputs(run) if ended and run.get("status") == "ok" else [],
     }
+
+
+def _outputs(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return outputs_shown(run.get("outputs") or {}, MOST_OF_OUTPUT)
 
 
 def _node(node: Mapping[str, Any]) -> dict[str, Any]:

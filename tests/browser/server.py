@@ -49,6 +49,45 @@ nodes:
 """
 
 
+NUMBERS = """\
+schema_version: "1.0"
+flow: {name: only_numbers}
+state:
+  fields:
+    pages: {type: int, required: true}
+    size: {type: str, enum: [small, large], required: true}
+    line: str
+nodes:
+  - id: fill
+    tool: text_template
+    args: {template: "{pages} pages, {size}", values: {pages: "{state.pages}", size: "{state.size}"}}
+    outputs: [line]
+"""
+WIDE = (
+    'schema_version: "1.0"\nflow: {name: wide_flow}\nstate:\n  fields:\n    line: str\nnodes:\n'
+    + "".join(
+        f"  - {{id: step_number_{n}_with_a_name, tool: current_time, outputs: []}}\n" for n in range(16)
+    )
+    + "  - {id: last, tool: text_template, args: {template: done}, outputs: [line]}\nedges:\n"
+    + "".join(
+        f"  - {{from: START, to: step_number_{n}_with_a_name}}\n  - {{from: step_number_{n}_with_a_name, to: last}}\n"
+        for n in range(16)
+    )
+)
+LONG = """\
+schema_version: "1.0"
+flow: {name: long_result}
+state:
+  fields:
+    times: {type: int, default: 3}
+    long: str
+nodes:
+  - id: speak
+    prompt: "At great length, please"
+    outputs: [long]
+"""
+
+
 def example(name: str) -> str:
     return (
         (GALLERY / f"{name}.yaml")
@@ -92,6 +131,8 @@ def _step(body: Mapping[str, Any]) -> Reply:
     delay = 1.5 if "slowly" in prompt else 0.0
     if "Judge" in prompt or "How urgent" in prompt or "Read this support ticket" in prompt:
         return Reply(value={"urgency": "high", "topic": "technical"}, delay=delay)
+    if "At great length" in prompt:
+        return Reply(text="\n".join(f"Line number {n} of a long result." for n in range(4000)))
     if "Say it" in prompt:
         return Reply(text=f"{EVIL} {PICTURE}")
     return Reply(text=f"**Dear customer**, we are on it. ({len(prompt)} signs read)", delay=delay)
@@ -120,6 +161,9 @@ TALK: dict[str, Reply] = {
     "run it": Reply(tool_calls=(("run_workflow", {"inputs": {"ticket": TICKET}}),)),
     "run slowly": Reply(tool_calls=(("run_workflow", {"inputs": {"ticket": "slowly " + TICKET}}),)),
     "every kind": _write(FORM, "Asks for everything"),
+    "only numbers": _write(NUMBERS, "Asks for numbers"),
+    "a wide one": _write(WIDE, "Wide"),
+    "great length": _write(LONG, "Says much"),
     "evil": _write(EVIL_YAML, EVIL),
     "nasty": Reply(text=f"{EVIL}\n\n{PICTURE}\n\n```html\n{EVIL}\n```\n\n`{EVIL}`"),
     "which one": Reply(

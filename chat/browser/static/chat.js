@@ -93,7 +93,7 @@
 
   const acts = {
     show: (tab) => P.show(tab),
-    run: (id) => (P.tell("run", { run_id: id }), P.show("run")),
+    run: (id) => ((P.askedRun = id), P.tell("run", { run_id: id }), P.show("run"), P.parts.run.show()),
     retry: (id) => P.retry(id),
     settings: () => P.parts.settings.open(),
     mend: (id, part) => P.mend(id, Number(part)),
@@ -121,16 +121,6 @@
     return groups()[panels.indexOf(panel)] || [];
   };
 
-  const copy = async (button, text) => {
-    try {
-      await navigator.clipboard.writeText(text);
-      button.classList.add("pl-done");
-      setTimeout(() => button.classList.remove("pl-done"), 1200);
-    } catch {
-      P.toast("The browser did not allow to copy.", "Mark the text and copy it by hand.");
-    }
-  };
-
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("#pl-box .submit-button")) {
       event.stopImmediatePropagation();
@@ -148,7 +138,7 @@
     const button = event.target.closest?.('#pl-messages button[aria-label="Copy message"]');
     if (button) {
       event.stopImmediatePropagation();
-      copy(button, groupOf(button).map((entry) => entry.raw).filter(Boolean).join("\n\n"));
+      P.copy(button, groupOf(button).map((entry) => entry.raw).filter(Boolean).join("\n\n"));
     }
   }, true);
 

@@ -41,6 +41,9 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     chats: "M2.5 3.5h11v7h-6l-3 2.5v-2.5h-2Z",
     flow: "M5.5 2.5h5v3.5h-5ZM2 10h4.5v3.5H2ZM9.5 10H14v3.5H9.5ZM8 6v2M4.2 10V8h7.6v2",
     wand: "M3 13 10 6M11.5 2v2M11.5 7v2M9 4.5h-.5M14.5 4.5H14M13.3 2.7l-.5.5M13.3 6.3l-.5-.5",
+    minus: "M3 8h10",
+    fit: "M1.5 3v10M14.5 3v10M4 8h8M6 6 4 8l2 2M10 6l2 2-2 2",
+    copy: "M5.5 5.5h8v8h-8ZM10.5 5.5v-3h-8v8h3",
     leave: "M9.5 2.5h-6v11h6M6.5 8h7.5M11 5l3 3-3 3",
     list: "M2.5 4h11M2.5 8h11M2.5 12h7",
   };
@@ -111,6 +114,16 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     toast.append(P.el("button", { type: "button", "aria-label": "Close", onclick: () => toast.remove() }, P.icon("close")));
     box.append(toast);
     setTimeout(() => toast.remove(), 9000);
+  };
+
+  P.copy = async (button, text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.classList.add("pl-done");
+      setTimeout(() => button.classList.remove("pl-done"), 1200);
+    } catch {
+      P.toast("The browser did not allow to copy.", "Mark the text and copy it by hand.");
+    }
   };
 
   P.ask = ({ title, text, yes, danger }) =>

@@ -209,9 +209,33 @@
     return content?.cmTile?.view || content?.cmView?.rootView?.view || content?.cmView?.view || null;
   };
 
+  // In its light theme keys and strings look the same, and pale. Which of its classes is which is read from what it
+  // has drawn, as their names are made up by the editor; the colours are ours.
+  const kinds = new Map();
+  const kindOf = (span) => {
+    const said = span.textContent.trim();
+    if (/^['"]/.test(said)) return "string";
+    if (said.startsWith("#")) return "comment";
+    if (/^[\s:,[\]{}&*!>|?-]+$/.test(said)) return "sign";
+    if (span.nextSibling?.textContent.trimStart().startsWith(":")) return "key";
+    return /^-?[0-9.]+$|^(true|false|null)$/.test(said) ? "literal" : null;
+  };
+  const paint = (editor) => {
+    const before = kinds.size;
+    for (const span of editor.contentDOM.querySelectorAll(".cm-line > span[class^='ͼ']")) {
+      if (kinds.has(span.className) || / /.test(span.className)) continue;
+      const kind = kindOf(span);
+      if (kind) kinds.set(span.className, kind);
+    }
+    if (kinds.size === before) return;
+    const sheet = P.$("#pl-code-colours") || document.head.appendChild(el("style", { id: "pl-code-colours" }));
+    sheet.textContent = [...kinds].map(([name, kind]) => `body #pl-code .cm-line .${CSS.escape(name)} { color: var(--pl-code-${kind}); }`).join("\n");
+  };
+
   const mark = () => {
     const editor = view();
     if (!editor) return;
+    paint(editor);
     const scroller = editor.scrollDOM;
     let layer = P.$(".pl-marks", scroller);
     if (!layer) {

@@ -51,14 +51,18 @@
     const head = el("div", { class: "pl-work-head" }, el("strong", {}, P.workflow.name), el("span", { class: "pl-tag" }, `version ${P.workflow.version}`),
       P.workflow.verdict && el("button", { type: "button", class: `pl-tag ${P.workflow.ok ? "waiting" : "failed"}`, onclick: () => P.show("yaml") }, P.workflow.verdict));
     const picture = P.made("div", { class: "pl-picture", tabindex: 0, role: "region", "aria-label": "Graph" }, markup);
-    const svg = picture.firstChild;
-    svg.style.minWidth = `${Math.round(svg.getAttribute("width") * 0.78)}px`; // smaller can't be read: scroll instead
-    root.replaceChildren(...(small ? [] : [head]), picture);
+    root.replaceChildren(...(small ? [] : [head]), el("div", { class: "pl-canvas" }, picture, P.zoom(picture)));
     colour(root);
   };
 
-  // A run that began before the newest version was saved says nothing about its steps.
-  const isOfThisVersion = (run) => run && P.workflow && (!run.created_at || run.created_at >= P.workflow.versions[0].created_at);
+  // Which version a run is about: the newest one that was there when it began; null for another workflow's.
+  P.versionOf = (run) => {
+    if (!P.workflow || ![P.workflow.name, P.workflow.flow].includes(run.workflow)) return null;
+    if (!run.created_at) return P.workflow.version;
+    return P.workflow.versions.find((version) => version.created_at <= run.created_at)?.version ?? null;
+  };
+  const isOfThisVersion = (run) => run && P.workflow && P.versionOf(run) === P.workflow.version;
+  P.isOfThisVersion = isOfThisVersion;
 
   const colour = (root) => {
     const about = isOfThisVersion(P.run) ? P.run : null;

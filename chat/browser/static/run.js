@@ -42,17 +42,29 @@
         facts.replaceChildren();
         return body.replaceChildren();
       }
-      showFacts(P.run);
+      if (P.run.ended && !P.isOfThisVersion(P.run)) return showEarlier(P.run);
+      facts.replaceChildren(factsOf(P.run));
       showBody(P.run);
       if (justEnded) facts.focus?.();
     },
   };
 
-  const showFacts = (run) => {
+  // What ran says nothing of a workflow that was changed since: it stands below, closed, under its own version.
+  const showEarlier = (run) => {
+    const version = P.versionOf(run);
+    const open = P.$(".pl-earlier-run", body)?.open ?? P.askedRun === run.run_id;
+    facts.replaceChildren();
+    body.replaceChildren(el("details", { class: "pl-earlier-run", open },
+      el("summary", {}, el("span", { class: `pl-dot ${run.status}` }), `The last run was of ${version === null ? run.workflow : `version ${version}`}`),
+      factsOf(run), ...bodyOf(run)));
+  };
+
+  const factsOf = (run) => {
     const active = !run.ended;
-    facts.replaceChildren(
+    return el("div", {},
       el("div", { class: "pl-run-head", role: "status" },
         el("span", { class: `pl-dot ${run.status}` }), el("strong", {}, run.workflow), el("span", { class: `pl-tag ${run.status}` }, run.word),
+        P.workflow && !P.isOfThisVersion(run) && P.versionOf(run) !== null && el("span", { class: "pl-tag" }, `version ${P.versionOf(run)}`),
         el("span", { class: "pl-grow" }),
         active && button("Cancel", { class: "pl-cancel", onclick: () => P.call("cancel", { run: run.run_id }) }, "stop"),
         run.ended && Object.keys(run.raw_outputs).length > 0 && button("Download", { onclick: () => download(run), "aria-label": "Download the outputs as JSON" }, "down")),
@@ -60,18 +72,42 @@
         ...fact("Time", run.ended ? run.seconds : since(run)), ...fact("Tokens", run.tokens), ...fact("Cost", run.cost), ...fact("Model", run.models)));
   };
 
-  const since = (run) => `${Math.max(0, Math.round((Date.now() - new Date(run.created_at || Date.now())) / 1000))} s`;
-  setInterval(() => root && P.run && !P.run.ended && root.offsetParent && showFacts(P.run), 1000);
+  // While the server is not heard of, nobody knows whether the run still goes on: the clock stands.
+  const since = (run) => {
+    if ("plLost" in document.body.dataset) return P.$(".pl-facts-list dd", facts)?.textContent || "";
+    return `${Math.max(0, Math.round((Date.now() - new Date(run.created_at || Date.now())) / 1000))} s`;
+  };
+  setInterval(() => root && P.run && !P.run.ended && root.offsetParent && facts.replaceChildren(factsOf(P.run)), 1000);
 
   const fact = (name, value) => (value ? [el("div", {}, el("dt", {}, name), el("dd", {}, value))] : []);
 
-  const showBody = (run) => {
+  const showBody = (run) => body.replaceChildren(...bodyOf(run));
+  const bodyOf = (run) => {
     const open = P.$(".pl-nodes", body)?.open;
     const parts = [];
     if (run.error) parts.push(el("div", { class: "pl-run-error", role: "alert" }, run.error));
-    if (run.outputs.length) parts.push(made("div", { class: "pl-outcome" }, run.outputs.join("")));
+    if (run.outputs.length) parts.push(el("div", { class: "pl-outcome" }, ...run.outputs.map((output) => outputOf(run, output))));
     if (run.nodes.length) parts.push(nodes(run, open ?? run.status === "failed"));
-    body.replaceChildren(...parts);
+    return parts;
+  };
+
+  // A long output shows its beginning; all of it comes as plain text, which stays quick however long it is.
+  const outputOf = (run, output) => {
+    const shown = made("div", {}, output.html);
+    if (!output.rest) return shown;
+    const value = run.raw_outputs[output.name];
+    const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+    const whole = el("pre", { class: "pl-whole", tabindex: 0, "aria-label": `All of ${output.name}`, hidden: true });
+    const words = el("span", {}, output.rest);
+    const toggle = button("Show all", { onclick: () => {
+      const all = whole.hidden;
+      if (all) whole.textContent = text;
+      whole.hidden = !all;
+      shown.hidden = words.hidden = all;
+      toggle.firstChild.textContent = all ? "Show less" : "Show all";
+    } });
+    const copy = button("Copy", { onclick: () => P.copy(copy, text), "aria-label": `Copy all of ${output.name}` }, "copy");
+    return el("div", {}, shown, whole, el("div", { class: "pl-more" }, words, toggle, copy));
   };
 
   const nodes = (run, open) =>
