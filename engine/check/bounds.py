@@ -13,6 +13,7 @@ from engine.check.rules import Found, Path, rule
 
 _GATES: Path = ("config", "gates", "gates")
 _STRONGER = ("native", "docker")
+_NETWORK = ("network", "network_enabled")
 
 
 def _gates(draft: Draft) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -89,15 +90,20 @@ def sandbox_network(draft: Draft) -> Iterator[Found]:
 
     Fetch what is needed with a tool: a node before it, or one of the node's `tools`.
     """
+    for path in _networks(draft, code=True):
+        message = "The sandbox has no network. Let a tool such as http_get fetch what the code needs."
+        yield Found(path, message)
+
+
+def _networks(draft: Draft, *, code: bool) -> Iterator[Path]:
+    """Where the network is asked for: for code, which can't go on without it, or for all else."""
+    coding = [node for node in draft.nodes if node.kind == "code"]
+    inherits = any(not any(k in mapping(n.data.get("sandbox")) for k in _NETWORK) for n in coding)
     for path, sandbox, kind in _sandboxes(draft):
-        for key in ("network", "network_enabled"):
-            if kind == "code" and _wants_network(sandbox.get(key)):
-                message = "The sandbox has no network. Let a tool such as http_get fetch what the code needs."
-                yield Found((*path, key), message)
-
-
-def _wants_network(value: Any) -> bool:
-    return value is True or mapping(value).get("enabled") is True
+        for key in _NETWORK:
+            wanted = sandbox.get(key) is True or mapping(sandbox.get(key)).get("enabled") is True
+            if wanted and code == (inherits if kind is None else kind == "code"):
+                yield (*path, key)
 
 
 @rule("sandbox-tier", "warning")
@@ -112,14 +118,11 @@ def sandbox_tier(draft: Draft) -> Iterator[Found]:
             if sandbox.get(key) in _STRONGER:
                 message = f"'{sandbox[key]}' is not available yet. The default sandbox (wasm) serves."
                 yield Found((*path, key), message)
-        for key in ("network", "network_enabled"):
-            if kind != "code" and _wants_network(sandbox.get(key)):
-                yield Found(
-                    (*path, key), "The sandbox here has no network. Give the node a tool that fetches."
-                )
         if sandbox.get("enabled") is False and kind == "code":
             message = "Code always runs in the sandbox. Remove enabled: false."
             yield Found((*path, "enabled"), message)
+    for path in _networks(draft, code=False):
+        yield Found(path, "The sandbox here has no network. Give the node a tool that fetches.")
 
 
 RULES = (unknown_metric, gate_bounds, gate_moot, sandbox_network, sandbox_tier)

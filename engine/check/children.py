@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from engine.check import Checked
     from tools.registry import ToolRegistry
 
-MAX_DEPTH = 5
-"""How deep workflows may run workflows, below the first one."""
-
 Lookup = Callable[[str], "str | None"]
 """A saved workflow's text by its name, None where there is none. Where it has an attribute `names`, a function, that
 gives all names."""

@@ -81,24 +81,19 @@ def _last(code: Code) -> ast.stmt | None:
 
 @rule("code-result", "error")
 def code_result(draft: Draft) -> Iterator[Found]:
-    """A code node has outputs, but its code sets neither `result` nor variables of their names.
+    """A code node has outputs, but its code never sets `result`.
 
     Set `result`: the value for one output, or a dict with one entry per output.
     """
     for node, code in _nodes(draft):
-        outputs = [name.text for name in node.outputs]
-        lacking = [name for name in outputs if name not in code.bound]
-        if not lacking or RESULT in code.bound or code.opaque or code.returned:
+        if not node.outputs or RESULT in code.bound or code.opaque or code.returned:
             continue
+        outputs = [name.text for name in node.outputs]
         near = draft.names.certain(RESULT, code.bound)
-        what = f"'{lacking[0]}'" if len(outputs) == 1 else listed([f"'{name}'" for name in outputs])
-        fix = (
-            "result = … with the value"
-            if len(outputs) == 1
-            else "result = {…} with an entry for each of them"
-        )
-        hint = f" It sets '{near}'." if near else ""
-        yield Found((*node.path, "code"), f"The code never sets a result for {what}.{hint} Write {fix}.")
+        entries = ", ".join(f"'{name}': …" for name in outputs[:8])
+        fix = f"result = … (the value of '{outputs[0]}')" if len(outputs) == 1 else f"result = {{{entries}}}"
+        hint = f"It sets '{near}'; that is another name. " if near else ""
+        yield Found((*node.path, "code"), f"The code never sets result. {hint}Write {fix}.")
 
 
 @rule("code-value", "error")
@@ -233,8 +228,9 @@ def code_input(draft: Draft) -> Iterator[Found]:
 
 def _inputs(draft: Draft, node: NodeView) -> list[str]:
     """What the code finds in `inputs`."""
-    names = [str(name) for name in node.inputs] or list(draft.fields)
-    return [*names, node.element] if node.element else names
+    if node.inputs:
+        return [str(name) for name in node.inputs]
+    return [*draft.fields, node.element] if node.element else list(draft.fields)
 
 
 def _system(draft: Draft, node: NodeView, name: str) -> bool:
@@ -309,9 +305,10 @@ def _allowed(draft: Draft, node: NodeView) -> frozenset[str] | None:
 
 @rule("code-tool", "error")
 def code_tool(draft: Draft) -> Iterator[Found]:
-    """The code calls a tool that is not among the node's `tools`.
+    """The code calls a tool that is not among the node's `tools`, or one that does more than read.
 
-    Add the tool to the node's `tools`; then the code calls it as `tools.NAME(argument=value)`.
+    Add the tool to the node's `tools`; then the code calls it as `tools.NAME(argument=value)`. A tool that sends or
+    writes something needs a node of its own.
     """
     for node, code in _nodes(draft):
         if TOOLS in code.bound or draft.unsure("nodes", node.index):
@@ -320,7 +317,12 @@ def code_tool(draft: Draft) -> Iterator[Found]:
         given = [u if isinstance(u, str) else mapping(u).get("name") for u in uses]
         names = [name for name in given if isinstance(name, str)]
         for root, name, span in code.attributes:
-            if root != TOOLS or name in names or name == "ToolError":
+            if root != TOOLS or name == "ToolError":
+                continue
+            if name in names:
+                if name in draft.tools and draft.tools.get(name).effect != "none":
+                    message = f"The tool {name} does more than read, so code can't call it. "
+                    yield _found(draft, node, code, span, f"{message}Give it a node of its own.")
                 continue
             mend = draft.names.certain(name, names)
             hint = f"Did you mean tools.{mend}?" if mend else f"Write tools: [{name}] on the node."

@@ -191,8 +191,12 @@ class Draft:
         if not self.nodes_known or not self.edges_known:
             return None
         handlers = {n.index: n.handler.text for n in self.nodes if n.handler and not n.twin}
-        failures = {v: self.meant_node(name, source=self.nodes[v].id) for v, name in handlers.items()}
-        known = {v: handler for v, handler in failures.items() if handler is not None}
+        lost = {START, END}
+        failures = {
+            v: None if name in lost else self.meant_node(name, source=self.nodes[v].id)
+            for v, name in handlers.items()
+        }
+        known = {v: handler for v, handler in failures.items() if handler not in (None, v)}
         if len(known) < len(failures):
             return None
         made = self._wired() if self.edges else _linear(len(self.nodes))

@@ -33,7 +33,7 @@ def unknown_handler(draft: Draft) -> Iterator[Found]:
         elif name.text not in draft.by_id:
             known = [*(id for id in draft.by_id if id != node.id), "continue", "fail"]
             mend = draft.names.certain(name.text, known)
-            if mend is None and not draft.nodes_known:
+            if mend is None and (not draft.nodes_known or any(n.twin for n in draft.nodes)):
                 continue
             near = mend or draft.names.near(name.text, known)
             hint = (

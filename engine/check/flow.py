@@ -75,7 +75,7 @@ def endless(draft: Draft) -> Iterator[Found]:
         return
     for component in graph.components:
         stuck = component[0] in graph.reached and component[0] not in graph.ending
-        if stuck and all(w in component for v in component for w in graph.successors[v]):
+        if stuck and all(w in component for v in component for w in graph.going[v]):
             node = draft.nodes[component[0]]
             ids = listed([f"'{draft.nodes[i].id}'" for i in component])
             what = f"{ids} lead only to each other" if len(component) > 1 else f"{ids} leads only to itself"

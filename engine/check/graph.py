@@ -36,22 +36,22 @@ class Graph:
         return self.size
 
     @cached_property
-    def successors(self) -> list[list[int]]:
-        found = [
+    def going(self) -> list[list[int]]:
+        """For each node those that may follow it when it has not failed."""
+        return [
             list(dict.fromkeys(t for entry in entries for choice in entry for t in sorted(choice)))
             for entries in self.ways
         ]
-        for v, handler in self.failures.items():
-            found[v] += [] if handler in found[v] else [handler]
-        return found
 
     @cached_property
-    def predecessors(self) -> list[list[int]]:
-        found: list[list[int]] = [[] for _ in range(self.size + 1)]
-        for v, targets in enumerate(self.successors):
-            for t in targets:
-                found[t].append(v)
-        return found
+    def successors(self) -> list[list[int]]:
+        """For each node those that may follow it, on whatever way."""
+        if not self.failures:
+            return self.going
+        return [
+            [*targets, self.failures[v]] if self.failures.get(v, v) not in (v, *targets) else targets
+            for v, targets in enumerate(self.going)
+        ]
 
     @cached_property
     def reached(self) -> frozenset[int]:
@@ -60,9 +60,13 @@ class Graph:
 
     @cached_property
     def ending(self) -> frozenset[int]:
-        """Nodes from which a run can come to an end."""
+        """Nodes from which a run can come to an end without a failure."""
         ends = [v for v in range(self.size + 1) if v in self.exits or not self.ways[v]]
-        return frozenset(_spread(ends, self.predecessors))
+        before: list[list[int]] = [[] for _ in range(self.size + 1)]
+        for v, targets in enumerate(self.going):
+            for t in targets:
+                before[t].append(v)
+        return frozenset(_spread(ends, before))
 
     def reached_without(self, barred: Iterable[int]) -> frozenset[int]:
         """Nodes that a run can come to without any of `barred` succeeding; those themselves count."""

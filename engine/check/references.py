@@ -145,7 +145,8 @@ def known_system_name(draft: Draft, name: str) -> bool:
     """Whether there is a count or an error of that name: of a node with a loop, or with an `on_error`."""
     if name.startswith(LAST_ERROR):
         node = draft.by_id.get(name.removeprefix(LAST_ERROR))
-        return not draft.nodes_known or (node is not None and node.data.get("on_error", "fail") != "fail")
+        known = draft.nodes_known and not any(n.twin for n in draft.nodes)
+        return not known or (node is not None and node.data.get("on_error", "fail") != "fail")
     node = draft.by_id.get(name.removeprefix(LOOP_COUNT))
     loops = {draft.meant_node(s.text) for e in draft.edges if e.loop for s in e.sources}
     return not draft.edges_known or None in loops or (node is not None and node.index in loops)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.check.children import MAX_DEPTH, Children
+from engine.check.children import Children
 from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_key, replace_name
 from engine.check.reading import NodeView, mapping
 from engine.check.references import input_type
 from engine.check.rules import Found, rule
+from engine.pins import DEEPEST
 from engine.templates import compile_template
 from engine.types import Type, convert
 from engine.workflow import Field, Workflow
@@ -89,10 +90,8 @@ def subflow_depth(draft: Draft) -> Iterator[Found]:
         if _own_circle(draft, name, children) or children.text(name) is None:
             continue
         depth = children.height(name)
-        if depth > MAX_DEPTH:
-            message = (
-                f"Below '{name}' workflows run workflows {depth} deep; at most {MAX_DEPTH} are allowed. "
-            )
+        if depth > DEEPEST:
+            message = f"Below '{name}' workflows run workflows {depth} deep; at most {DEEPEST} are allowed. "
             yield Found((*node.path, "workflow"), f"{message}Put the steps of one into the one above it.")
 
 

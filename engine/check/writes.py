@@ -165,7 +165,7 @@ def unused_input(draft: Draft) -> Iterator[Found]:
             continue
         if node.kind == "code" and not _reads_all(draft, node):
             read = {name for name, _ in draft.code[node.index].read}
-            for name in node.inputs:
+            for name in node.inputs if read <= node.inputs.keys() else ():
                 if name not in read:
                     advice = f"Read it as inputs['{name}'], or remove it."
                     yield Found(

@@ -8,15 +8,62 @@ the mistake to the byte, "away" gives another text without this problem, None me
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.check import Machine
 from engine.ports import ModelInfo
+from tools.registry import BUILT_IN, Tool, ToolContext, ToolRegistry
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "checker"
 
+
+async def _never_called(args: Mapping[str, Any], context: ToolContext) -> Any:
+    raise AssertionError("the checker calls no tool")
+
+
+_TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+TOOLS = ToolRegistry(
+    {**BUILT_IN, "send_mail": Tool("send_mail", "Sends a mail.", _TEXT, "a receipt", "once", _never_called)}
+)
+"""The built-in tools, and one with an effect."""
+
+_GREETING = (DATA / "saved" / "write_greeting.yaml").read_text(encoding="utf-8")
+
+
+class Saved:
+    """The workflows that are saved, as the checker is told of them."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+
+    def __call__(self, name: str) -> str | None:
+        return self.texts.get(name)
+
+    def names(self) -> list[str]:
+        return list(self.texts)
+
+
+def _running(name: str) -> str:
+    """A workflow whose one step runs another."""
+    return _GREETING.replace(
+        '    prompt: "Greet {state.name} in {state.lines} lines."',
+        f'    workflow: {name}\n    inputs: {{name: "{{state.name}}", lines: 3}}',
+    )
+
+
+SAVED = Saved(
+    {
+        "write_greeting": _GREETING,
+        "broken_greeting": _GREETING.replace("{state.name}", "{state.nmae}"),
+        "round_about": _running("and_back"),
+        "and_back": _running("round_about"),
+        **{f"level_{n}": _running(f"level_{n + 1}") for n in range(1, 6)},
+        "level_6": _GREETING,
+    }
+)
 
 _MINI = ModelInfo("openai/gpt-5.4-mini", "a test")
 MACHINES: dict[str, Machine | None] = {
@@ -381,30 +428,17 @@ PLANTED: tuple[Planted, ...] = (
     # not there yet
     _c(
         "not-available",
-        "    timeout: 20\n",
-        "    timeout: 20\n    on_error: continue\n",
-        "on_error: continue",
+        '    prompt: "Refuse politely: {state.complaint}"\n',
+        '    agent: clerk\n    inputs: {mail: "{state.complaint}"}\n',
+        "agent:",
     ),
-    _c(
-        "not-available",
-        "    timeout: 20\n",
-        "    timeout: 20\n    for_each: state.customer.orders\n    as: note\n",
-        "for_each",
-    ),
-    _c(
-        "not-available",
-        'prompt: "Refuse politely: {state.complaint}"',
-        'ask: "Refuse? {state.complaint}"',
-        "ask:",
-    ),
-    _c("not-available", 'prompt: "Refuse politely: {state.complaint}"', 'code: "result = 1"', "code:"),
     _c(
         "ignored",
         "  execution: {timeout: 300",
         "  memory: {enabled: true}\n  execution: {timeout: 300",
         "memory:",
     ),
-    _c("ignored", "    retry: {max_attempts: 3}\n", "    sandbox: {enabled: true}\n", "sandbox:"),
+    _c("ignored", "    retry: {max_attempts: 3}\n", "    memory: {enabled: true}\n", "memory:"),
     _c("older-key", "    timeout: 20\n", "    timeout: 20\n    log_prompts: true\n", "log_prompts"),
     _c(
         "older-key",

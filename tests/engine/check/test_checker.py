@@ -18,7 +18,7 @@ from engine.check.catalogue import READING, RULES, page
 from engine.ports import ModelInfo
 from engine.problems import Patch, Problem
 from tests.engine.check.big import SHAPES
-from tests.engine.check.planted import DATA, PLANTED
+from tests.engine.check.planted import DATA, PLANTED, SAVED
 from tools.registry import ToolRegistry
 
 TOOLS = ToolRegistry()
@@ -26,6 +26,8 @@ EXAMPLES = 2000 if os.environ.get("PARLANCE_SOAK") else 150
 ROOT = Path(__file__).resolve().parents[3]
 COMPLAINT = (DATA / "complaint.yaml").read_text(encoding="utf-8")
 POEM = (DATA / "poem.yaml").read_text(encoding="utf-8")
+ORDERS = (DATA / "orders.yaml").read_text(encoding="utf-8")
+TEXTS = [COMPLAINT, POEM, ORDERS]
 KEYS = st.sampled_from(
     re.findall(
         r"\S+",
@@ -33,12 +35,15 @@ KEYS = st.sampled_from(
         schema_version flow name inputs outputs state fields type required default enum schema reduce nodes id
         prompt tool args tools config code ask for_each output_schema edges from to routes condition logic else
         loop condition_field exit_to max_iterations llm provider model a b START END <<
+        as max_parallel on_error continue effect once retry max_attempts options timeout workflow sandbox mode
+        network allowed_modules execution budget_usd gates metric max min on_fail
     """,
     )
 )
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 99), st.floats(allow_nan=True), st.text(max_size=8), KEYS,
-    st.sampled_from(["{state.a}", "{a.b[0]}", "{secret.K}", "state.a > 3", "default"]),
+    st.sampled_from(["{state.a}", "{a.b[0]}", "{secret.K}", "state.a > 3", "default", "state.a", "write_greeting"]),
+    st.sampled_from(["result = inputs['a']", "return 1", "import numpy", "def f(:", "result = {'a': tools.x()}"]),
     st.sampled_from(["list[str]", "dict[str, int]", "int", "object"]),
 )  # fmt: skip
 VALUES = st.recursive(
@@ -50,7 +55,7 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES), min_siz
 
 def _check_soundly(text: str) -> None:
     """No exception, places within the text, and patches that can be applied."""
-    checked = check(text, TOOLS)
+    checked = check(text, TOOLS, workflows=SAVED)
     assert (checked.workflow is None) == bool(checked.errors)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for problem in checked.problems:
@@ -74,9 +79,7 @@ def test_any_yaml(data: object) -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(
-    st.sampled_from([COMPLAINT, POEM]), st.sampled_from(["flow", "state", "nodes", "edges", "config"]), VALUES
-)
+@given(st.sampled_from(TEXTS), st.sampled_from(["flow", "state", "nodes", "edges", "config"]), VALUES)
 def test_any_value_for_a_part(text: str, key: str, value: object) -> None:
     data = yaml.safe_load(text)
     data[key] = value
@@ -84,7 +87,17 @@ def test_any_value_for_a_part(text: str, key: str, value: object) -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from([COMPLAINT, POEM]), EDITS)
+@given(st.data())
+def test_any_value_in_a_node(data: st.DataObject) -> None:
+    """One value of one node, or one key more, is something else."""
+    document = yaml.safe_load(ORDERS)
+    node = data.draw(st.sampled_from(document["nodes"]))
+    node[data.draw(st.sampled_from(sorted(node)) | KEYS)] = data.draw(VALUES)
+    _check_soundly(yaml.safe_dump(document, sort_keys=False))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.sampled_from(TEXTS), EDITS)
 def test_any_slip_of_the_pen(text: str, edits: list[tuple[float, int, str]]) -> None:
     for where, dropped, new in edits:
         at = int(where * len(text))

@@ -13,10 +13,10 @@ from engine.check.catalogue import READING, RULES
 from engine.ports import ModelInfo
 from engine.problems import Problem
 from tests.engine.check.operators import OPERATORS, Mutation, Operator
-from tests.engine.check.planted import DATA, MACHINES, PLANTED, Planted
-from tools.registry import ToolRegistry
+from tests.engine.check.planted import DATA, MACHINES, PLANTED, SAVED, TOOLS, Planted
+from tests.engine.check.planted_kinds import PLANTED_KINDS
 
-TOOLS = ToolRegistry()
+ALL_PLANTED = (*PLANTED, *PLANTED_KINDS)
 GALLERY = Path(__file__).resolve().parents[3] / "configs" / "gallery"
 VALID = sorted([*GALLERY.glob("*.yaml"), *DATA.glob("*.yaml")])
 ABLE = Machine(ModelInfo("openai/gpt-5.4-mini", "a test"), providers=frozenset({"openai"}))
@@ -41,15 +41,15 @@ def _at(checked: Checked, rule: str, place: tuple[int, int]) -> Problem:
 
 @pytest.mark.parametrize("path", VALID, ids=lambda p: p.stem)
 def test_nothing_is_wrong_with_what_ships(path: Path) -> None:
-    checked = check(_read(path), TOOLS, machine=ABLE)
+    checked = check(_read(path), TOOLS, machine=ABLE, workflows=SAVED)
     assert not checked.problems, _shown(checked)
     assert checked.ok
     assert checked.workflow is not None
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda p: f"{p.rule}-{PLANTED.index(p)}")
+@pytest.mark.parametrize("planted", ALL_PLANTED, ids=lambda p: f"{p.rule}-{ALL_PLANTED.index(p)}")
 def test_planted_mistake(planted: Planted) -> None:
-    checked = check(planted.text(), TOOLS, machine=MACHINES[planted.machine])
+    checked = check(planted.text(), TOOLS, machine=MACHINES[planted.machine], workflows=SAVED)
     problem = _at(checked, planted.rule, planted.place())
     assert len(checked.problems) == 1, f"more than the one mistake:\n{_shown(checked)}"
     assert checked.ok == (problem.severity == "warning")
@@ -62,7 +62,7 @@ def _check_mend(planted: Planted, problem: Problem) -> None:
     if problem.patch is None:
         return
     mended = apply(planted.text(), problem.patch)
-    after = check(mended, TOOLS, machine=MACHINES[planted.machine])
+    after = check(mended, TOOLS, machine=MACHINES[planted.machine], workflows=SAVED)
     assert not after.problems, f"the patch leaves:\n{_shown(after)}"
     if planted.mend == "back":
         assert mended == _read(DATA / f"{planted.base}.yaml")
@@ -102,7 +102,7 @@ def test_operators_plant_enough() -> None:
 
 
 def test_every_rule_has_a_mutant() -> None:
-    covered = {p.rule for p in PLANTED} | LIMITS
+    covered = {p.rule for p in ALL_PLANTED} | LIMITS
     assert covered == {r.id for r in RULES} | READING.keys()
 
 
