@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from chat.service import ChatService
     from engine.engine import Engine
     from engine.models import Models
+    from engine.models.limits import Limits
     from engine.timetable import Timetable
     from sessions.db import Database
     from sessions.workflows import Workflows
@@ -74,7 +76,22 @@ class House:
             keys={provider: key.get_secret_value() for provider, key in settings.keys.items()},
             home=self.home,
         )
-        return Models(choice, Credentials(self.home))
+        return Models(choice, Credentials(self.home), limits=self._limits())
+
+    def _limits(self) -> Limits | None:
+        """What PARLANCE_LIMITS bounds, shared with every process of this store; None without it."""
+        if not self._settings.limits:
+            return None
+        from engine.models.limits import Limit
+        from engine.process import this_process
+        from sessions.limit_queue import SharedLimits
+        from sessions.limits import SqliteLeases
+
+        bounds = {
+            name: Limit(found.calls, found.requests_per_minute, found.tokens_per_minute)
+            for name, found in self._settings.limits.items()
+        }
+        return SharedLimits(SqliteLeases(self.db), bounds, this_process(None, time.time()))
 
     @cached_property
     def engine(self) -> Engine:

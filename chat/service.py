@@ -263,10 +263,41 @@ class ChatService:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def start_detached_run(self, owner: str, yaml: str, inputs: Mapping[str, Any]) -> str:
-        """Run a document outside of any conversation; the run's id. WorkflowInvalid, InputError."""
+    async def start_detached_run(
+        self,
+        owner: str,
+        yaml: str,
+        inputs: Mapping[str, Any],
+        *,
+        limit_usd: float | None = None,
+        ignore_gates: bool = False,
+    ) -> str:
+        """Run a document outside of any conversation; the run's id. WorkflowInvalid, InputError; Conflict where a
+        gate blocks it."""
         workflow = await prepare(yaml, self.tools, self.models)
-        return await self.engine.start(workflow, inputs, owner=owner)
+        return await self.engine.start(
+            workflow, inputs, owner=owner, limit_usd=limit_usd, ignore_gates=ignore_gates
+        )
+
+    async def estimate(
+        self, owner: str, conversation_id: str | None, yaml: str | None, inputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a run of `yaml`, or else of the conversation's workflow, would take; see `engine.estimate.Estimate`.
+
+        WorkflowInvalid, InputError; Conflict where there is no workflow. Missing inputs are no error.
+        """
+        from chat.estimates import estimate
+
+        text = yaml
+        if text is None and conversation_id is not None:
+            current = await self.current_workflow(owner, conversation_id)
+            text = current.yaml if current else None
+        if text is None:
+            raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
+        found = await estimate(
+            text, inputs, owner, self.models, self.tools, self.engine.store, self.workflows
+        )
+        return found.to_dict()
 
     async def view_run(self, owner: str, run_id: str) -> dict[str, Any]:
         """What `run --json` prints."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import ModelError
 from engine.estimate_history import Past, past_of
@@ -20,7 +20,7 @@ from engine.models import tokens
 from engine.models.names import Target
 from engine.nodes.llm import model_name
 from engine.pins import DEEPEST, Resolver, names_in
-from engine.ports import RunStore
+from engine.ports import Asked, ModelClient, RunStore
 from engine.workflow import LLM, Workflow
 
 if TYPE_CHECKING:
@@ -73,15 +73,6 @@ def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
-class Targets(Protocol):
-    """Knows where a model's name leads."""
-
-    async def target(self, model: str | None = None, api_base: str | None = None) -> Target: ...
-
-
-Asked = tuple[str | None, str | None]
-
-
 @dataclass(slots=True)
 class Facts:
     """All that has to be asked of others before the reckoning, which asks nobody.
@@ -102,7 +93,7 @@ class Estimator:
 
     def __init__(
         self,
-        models: Targets,
+        models: ModelClient,
         tools: ToolRegistry,
         store: RunStore | None = None,
         resolve: Resolver | None = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from engine.check.machine import Machine
+    from engine.models.names import Target
 
 RunStatus = Literal["ok", "failed", "cancelled", "waiting", "unknown", "running"]
 NodeStatus = Literal["ok", "failed", "cancelled", "waiting", "unknown", "running"]
@@ -161,6 +162,10 @@ class ModelClient(Protocol):
 
     async def info(self, model: str | None = None) -> ModelInfo:
         """Which model a request with `model` would reach. ModelMissing where there is none."""
+        ...
+
+    async def target(self, model: str | None = None, api_base: str | None = None) -> Target:
+        """Where such a request would go, for telling what it costs. ModelMissing where there is none."""
         ...
 
     async def machine(self, named: Collection[str | None] = (None,)) -> Machine:

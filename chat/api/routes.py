@@ -12,7 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from chat.api.login import OWNER
-from chat.api.shapes import Check, ErrorBody, NewAnswer, NewConversation, NewMessage, NewRun, NewSchedule
+from chat.api.shapes import (
+    Check,
+    ErrorBody,
+    EstimateOf,
+    NewAnswer,
+    NewConversation,
+    NewMessage,
+    NewRun,
+    NewSchedule,
+)
 from chat.api.sse import Item, event_stream, last_event_id, wants_json
 from chat.events import Event
 from chat.schedules import schedule_view
@@ -123,6 +132,14 @@ def _workflows(router: APIRouter, service: ChatService) -> None:
         checked = await service.check(body.yaml)
         return [{"file": None, **problem.to_dict()} for problem in checked.problems]
 
+    @router.post("/estimate", tags=["Workflows"])
+    async def estimate_run(body: EstimateOf) -> dict[str, Any]:
+        """What a run would take: tokens, dollars and seconds, each as [least, most], null where not known."""
+        yaml = body.yaml or ""
+        if body.workflow is not None:
+            yaml = (await service.workflows.get(OWNER, body.workflow)).yaml
+        return await service.estimate(OWNER, None, yaml, body.inputs)
+
 
 def _runs(router: APIRouter, service: ChatService) -> None:
     @router.get("/runs", tags=["Runs"])
@@ -137,7 +154,10 @@ def _runs(router: APIRouter, service: ChatService) -> None:
             yaml = (await service.workflows.get(OWNER, body.workflow)).yaml
         else:
             yaml = body.yaml or ""
-        return {"run_id": await service.start_detached_run(OWNER, yaml, body.inputs)}
+        run_id = await service.start_detached_run(
+            OWNER, yaml, body.inputs, limit_usd=body.budget_usd, ignore_gates=body.ignore_gates
+        )
+        return {"run_id": run_id}
 
     @router.get("/runs/{run_id}", tags=["Runs"])
     async def get_run(run_id: str) -> dict[str, Any]:

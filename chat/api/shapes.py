@@ -32,9 +32,27 @@ class NewRun(_Body):
     yaml: Yaml | None = None
     workflow: str | None = Field(None, description="The name of a saved workflow.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="The workflow's inputs, by name.")
+    budget_usd: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="The most that it may cost; the document may say less."
+    )
+    ignore_gates: bool = Field(False, description="Run it even where a gate of it blocks further runs.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> NewRun:
+        if (self.yaml is None) == (self.workflow is None):
+            raise ValueError("give either yaml or workflow")
+        return self
+
+
+class EstimateOf(_Body):
+    """Exactly one of `yaml` and `workflow`."""
+
+    yaml: Yaml | None = None
+    workflow: str | None = Field(None, description="The name of a saved workflow.")
+    inputs: dict[str, Any] = Field(default_factory=dict, description="As far as they are known.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> EstimateOf:
         if (self.yaml is None) == (self.workflow is None):
             raise ValueError("give either yaml or workflow")
         return self

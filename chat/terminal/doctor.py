@@ -34,7 +34,14 @@ def doctor(house: House, arguments: argparse.Namespace) -> int:
 
 async def _examine(house: House) -> list[dict[str, Any]]:
     try:
-        return [*_versions(house), *_libraries(), *_store(house), *await _models(house), *_page(house)]
+        return [
+            *_versions(house),
+            *_libraries(),
+            *_store(house),
+            *await _models(house),
+            *await _limits(house),
+            *_page(house),
+        ]
     finally:
         await house.close()
 
@@ -98,6 +105,24 @@ async def _models(house: House) -> list[dict[str, Any]]:
                 "Only if you want local models: start it with `ollama serve`.",
             )
         )
+    return found
+
+
+async def _limits(house: House) -> list[dict[str, Any]]:
+    """What PARLANCE_LIMITS bounds, and how much of it is in use by all processes."""
+    from engine.models.names import known_provider
+
+    found = []
+    for state in await house.models.limits():
+        limit, name = state["limit"], f"limit of {state['provider']}"
+        if not known_provider(state["provider"]):
+            found.append(_finding(name, "missing", "no such provider", "Correct PARLANCE_LIMITS."))
+            continue
+        bounds = [(limit.calls, "calls at once"), (limit.requests_per_minute, "requests a minute")]
+        bounds.append((limit.tokens_per_minute, "tokens a minute"))
+        said = ", ".join(f"{count:,} {what}" for count, what in bounds if count is not None)
+        paused = f", paused for {state['paused']:.0f} s" if state["paused"] else ""
+        found.append(_finding(name, "ok", f"{said}; {state['calls']} under way{paused}"))
     return found
 
 

@@ -186,6 +186,10 @@ class Models(ModelClient):
         async for status in self._embedded.watch():
             yield status.to_dict()
 
+    async def limits(self) -> list[dict[str, Any]]:
+        """The providers that are limited, see `Limits.state`."""
+        return await self._adapter.limits.state()
+
     def redact(self, text: str) -> str:
         """`text` without any key that is known here."""
         return redact(text, self._chooser.secrets())
