@@ -147,7 +147,7 @@ class Engine:
                 view = await asyncio.shield(live.settled)
             except FenceLost:
                 view = None  # another process goes on with it
-            if view is not None:
+            if view is not None and "nests" not in live.plan.shape:
                 return view
         return await settled(self.store, self._dispatcher, run_id)
 
@@ -211,15 +211,17 @@ class Engine:
         conversation_id: str | None = None,
         status: RunStatus | None = None,
         before: float | None = None,
+        since: float | None = None,
         limit: int = 50,
     ) -> list[dict[str, Any]]:
-        """Summaries, newest first; `before` is a creation time in seconds."""
+        """Summaries, newest first; `before` and `since` are creation times in seconds."""
         found = await self.store.find(
             owner=owner,
             workflow=workflow,
             conversation_id=conversation_id,
             status=status,
             before=before,
+            since=since,
             limit=limit,
         )
         return [summary_view(run) for run in found]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from chat.terminal.following import how_to_answer
 from chat.terminal.house import OWNER, House
+from chat.terminal.timeline import print_timeline
+from engine.errors import InputError
 
 T = TypeVar("T")
 RUN_COLUMNS = ("run_id", "workflow", "status", "created_at", "cost_usd")
-NODE_COLUMNS = ("id", "kind", "iteration", "attempt", "status", "started_at", "model", "cost_usd", "error")
+_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def workflows(house: House, arguments: argparse.Namespace) -> int:
@@ -26,27 +32,72 @@ def workflows(house: House, arguments: argparse.Namespace) -> int:
 
 
 def runs(house: House, arguments: argparse.Namespace) -> int:
-    """List the newest runs."""
-    rows = _collect(house, lambda: house.engine.runs(owner=OWNER))
+    """List the newest runs, those that were asked for."""
+    since = None if arguments.since is None else moment(arguments.since, time.time())
+    rows = _collect(
+        house,
+        lambda: house.engine.runs(
+            owner=OWNER,
+            status=arguments.status,
+            workflow=arguments.workflow,
+            since=since,
+            limit=arguments.limit,
+        ),
+    )
     if not arguments.json:
         rows = [{c: row[c] for c in RUN_COLUMNS} for row in rows]
-    print_rows(rows, arguments.json, "Nothing has been run yet. Try `app.py run FILE`.")
+    filtered = arguments.status or arguments.workflow or arguments.since
+    nothing = "Nothing has been run yet. Try `app.py run FILE`."
+    print_rows(rows, arguments.json, "No run is like that." if filtered else nothing)
     return 0
 
 
 def show(house: House, arguments: argparse.Namespace) -> int:
-    """Show one run as `run --json` prints it, or as tables."""
+    """Show one run as `run --json` prints it, or in words with its time line."""
     view = _collect(house, lambda: house.engine.view(arguments.run_id))
     if arguments.json:
         print(json.dumps(view))
         return 0
     console = _console()
-    console.print(f"[bold]{view['workflow']}[/] {view['run_id']}: {view['status']}")
-    if view["error"]:
-        console.print(view["error"], style="red", markup=False)
-    _table(console, [{c: node[c] for c in NODE_COLUMNS} for node in view["nodes"]])
-    console.print_json(json.dumps(view["outputs"], ensure_ascii=False))
+    console.print(
+        f"[bold]{escape(view['workflow'])}[/] {view['run_id']}: {view['status']}, {view['created_at']}"
+    )
+    for line in _said_of(view):
+        console.print(line, markup=False)
+    print_timeline(console, view)
+    for node in view["nodes"]:
+        if node["error"]:
+            console.print(f"{node['id']}: {node['error']}", style="red", markup=False)
+    for wait in view["waiting"]:
+        console.print(how_to_answer(view["run_id"], wait), style="yellow", markup=False)
+    if view["outputs"]:
+        console.print_json(json.dumps(view["outputs"], ensure_ascii=False))
     return 0
+
+
+def _said_of(view: Mapping[str, Any]) -> list[str]:
+    """What the view says of the whole run, where it says it."""
+    origin = view.get("origin") or {}
+    said = [f"{name.replace('_', ' ')} {value}" for name, value in origin.items()]
+    came = [f"Came from: {', '.join(said)}"] if said else []
+    below = [
+        f"Below it: {child['path']} is run {child['run_id']}, {child['status']}"
+        for child in view.get("children") or ()
+    ]
+    return [*came, *below, *([view["error"]] if view["error"] else [])]
+
+
+def moment(word: str, now: float) -> float:
+    """Seconds since the epoch for `30m`, `2h`, `3d`, `1w` ago, a date or a time in ISO 8601. InputError."""
+    number, unit = word[:-1], word[-1:]
+    if number.isdecimal() and unit in _UNITS:
+        return now - int(number) * _UNITS[unit]
+    try:
+        return datetime.fromisoformat(word).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"{word!r} is no time.", "Write 30m, 2h, 3d or 1w for how long ago, or a date such as 2026-11-22."
+        ) from None
 
 
 def _collect(house: House, work: Callable[[], Awaitable[T]]) -> T:

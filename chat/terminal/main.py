@@ -18,12 +18,15 @@ from engine.errors import InputError, NotFound, ParlanceError, WorkflowInvalid
 
 NO = 1
 WRONG_USE = 2
+STATUSES = ("running", "waiting", "unknown", "ok", "failed", "cancelled")
 
 # verb -> the function that does it, called with (house, arguments) and returning the exit code
 VERBS = {
     "serve": "chat.terminal.serve:serve",
     "check": "chat.terminal.check:check",
     "run": "chat.terminal.run:run",
+    "estimate": "chat.terminal.estimate:estimate",
+    "answer": "chat.terminal.answer:answer",
     "chat": "chat.terminal.talk:talk",
     "workflows": "chat.terminal.lists:workflows",
     "runs": "chat.terminal.lists:runs",
@@ -74,6 +77,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     _add_serve(verbs)
     _add_check(verbs)
     _add_run(verbs)
+    _add_estimate(verbs)
+    _add_answer(verbs)
     _add_chat(verbs)
     _add_lists(verbs)
     _add_schedule(verbs)
@@ -83,6 +88,12 @@ def _parser(version: str) -> argparse.ArgumentParser:
 def _port(word: str) -> int:
     if not word.isdecimal() or int(word) > 65535:
         raise argparse.ArgumentTypeError(f"{word!r} is no port: give a number from 0 to 65535")
+    return int(word)
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or not 0 < int(word) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 to 10000")
     return int(word)
 
 
@@ -102,8 +113,18 @@ def _add_check(verbs: Any) -> None:
 
 def _add_run(verbs: Any) -> None:
     run = verbs.add_parser("run", help="run a workflow and print its outputs")
-    run.add_argument("workflow", metavar="FILE-or-NAME", help="a YAML file, or the name of a saved workflow")
+    _add_workflow(run)
+    run.add_argument("--model", metavar="M", help="send every model call to this model (provider/model)")
     run.add_argument(
+        "--budget", type=_dollars, metavar="USD", help="the most that it may cost; the document may say less"
+    )
+    run.add_argument("--ignore-gates", action="store_true", help="run it even where its gates block it")
+    run.add_argument("--json", action="store_true", help="print the whole run as one object")
+
+
+def _add_workflow(verb: Any) -> None:
+    verb.add_argument("workflow", metavar="FILE-or-NAME", help="a YAML file, or the name of a saved workflow")
+    verb.add_argument(
         "-i",
         "--input",
         action="append",
@@ -111,8 +132,37 @@ def _add_run(verbs: Any) -> None:
         metavar="KEY=VALUE",
         help="an input, as often as needed; @FILE reads them from a JSON object",
     )
-    run.add_argument("--model", metavar="M", help="send every model call to this model (provider/model)")
-    run.add_argument("--json", action="store_true", help="print the whole run as one object")
+
+
+def _dollars(word: str) -> float:
+    try:
+        amount = float(word)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is no amount of dollars: write it like 0.05")
+    return amount
+
+
+def _add_estimate(verbs: Any) -> None:
+    estimate = verbs.add_parser("estimate", help="tell what a run would take: tokens, dollars, seconds")
+    _add_workflow(estimate)
+    estimate.add_argument("--model", metavar="M", help="as if every call went to this model (provider/model)")
+    estimate.add_argument("--json", action="store_true", help="print the estimate as one object")
+
+
+def _add_answer(verbs: Any) -> None:
+    answer = verbs.add_parser("answer", help="answer what a run asks, and go on with the run")
+    answer.add_argument("run_id", metavar="RUN")
+    answer.add_argument("node", metavar="NODE", help="the node that asks, or the path that `show` prints")
+    answer.add_argument("value", metavar="VALUE", help="one of the options, or what the node asks for")
+    answer.add_argument(
+        "--iteration",
+        type=int,
+        metavar="N",
+        help="which visit of the node (default: the oldest that is open)",
+    )
+    answer.add_argument("--json", action="store_true", help="print the whole run as one object")
 
 
 def _add_chat(verbs: Any) -> None:
@@ -127,12 +177,17 @@ def _add_chat(verbs: Any) -> None:
 def _add_lists(verbs: Any) -> None:
     listings = {
         "workflows": "list the saved workflows",
-        "runs": "list the newest runs",
         "doctor": "tell what is there, what is missing and how to mend it",
     }
     for name, said in listings.items():
         verbs.add_parser(name, help=said).add_argument("--json", action="store_true", help="print JSON")
-    show = verbs.add_parser("show", help="show a run: its nodes, state and outputs")
+    runs = verbs.add_parser("runs", help="list the newest runs")
+    runs.add_argument("--status", choices=STATUSES, help="only these")
+    runs.add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
+    runs.add_argument("--since", metavar="WHEN", help="30m, 2h, 3d or 1w for how long ago, or a date or time")
+    runs.add_argument("--limit", type=_count, default=50, metavar="N", help="at most so many (default: 50)")
+    runs.add_argument("--json", action="store_true", help="print JSON")
+    show = verbs.add_parser("show", help="show a run: its time line, what it asks, its outputs")
     show.add_argument("run_id", metavar="RUN_ID")
     show.add_argument("--json", action="store_true", help="print the run as one object")
 

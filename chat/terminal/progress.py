@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,14 @@ from rich.text import Text
 if TYPE_CHECKING:
     from engine.ports import ModelInfo, RunEvent
 
-MARKS = {"running": ("◐", "cyan"), "ok": ("✓", "green"), "failed": ("✗", "red"), "cancelled": ("–", "yellow")}
+MARKS = {
+    "running": ("◐", "cyan"),
+    "waiting": ("?", "yellow"),
+    "unknown": ("?", "yellow"),
+    "ok": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("–", "yellow"),
+}
 
 
 class Progress:
@@ -44,15 +53,33 @@ class Progress:
 
     def show(self, event: RunEvent) -> None:
         """Take one event of the run."""
-        if event.kind not in ("node_started", "node_ended"):
+        if event.kind not in ("node_started", "node_waiting", "node_ended"):
             return
         node = dict(event.data)
         key = (node["id"], node["iteration"])
         self._nodes[key] = node
         self._started.setdefault(key, time.monotonic())
         node["seconds"] = time.monotonic() - self._started[key]
-        if not self._live and event.kind == "node_ended":
+        if not self._live and event.kind != "node_started":
             self._console.print(_line(node, None))
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, markup=False)
+
+    async def ask(self, wait: Mapping[str, Any]) -> str:
+        """Put a question at the terminal; what is typed. An empty line takes the default, where there is one."""
+        self._console.print(Text.assemble(("? ", "yellow"), (wait["question"], "bold")))
+        options = [str(option) for option in wait["options"]]
+        for number, option in enumerate(options, start=1):
+            self._console.print(Text.assemble((f"  {number} ", "dim"), option))
+        default = wait["default"]
+        hint = "" if default is None else f" [{default}]"
+        self._console.print(f"  answer{hint}: ", end="", markup=False)
+        said = (await _line_of_stdin()).strip()
+        if said.isdecimal() and said not in options and 1 <= int(said) <= len(options):
+            return options[int(said) - 1]
+        return str(default) if not said and default is not None else said
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 1))
@@ -60,6 +87,26 @@ class Progress:
             running = time.monotonic() - self._started[key] if node["status"] == "running" else None
             table.add_row(_line(node, running))
         return table
+
+
+async def _line_of_stdin() -> str:
+    """The next line that is typed. It can be cancelled, where the system lets a loop watch a terminal."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    try:
+        loop.add_reader(sys.stdin, _set, ready)
+    except NotImplementedError:  # Windows
+        return await asyncio.to_thread(sys.stdin.readline)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline()
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 def model_line(info: ModelInfo) -> Text:
