@@ -9,7 +9,7 @@ from engine.ports import NodeRow
 from sessions import run_sql as sql
 from sessions.postgres import Postgres
 from sessions.postgres_writer import OnClaimable
-from sessions.run_rows import ROW_COLUMNS, RUN_COLUMNS, Columns, row_values
+from sessions.run_rows import ROW_COLUMNS, RUN_COLUMNS, Columns, clean, row_values
 from sessions.run_store import SqlRunStore
 from sessions.run_writes import RunWrites
 
@@ -48,11 +48,11 @@ class PostgresRunWrites(RunWrites):
     locking = " FOR NO KEY UPDATE OF r"
 
     def fence(self, connection: Any, run_id: str) -> Columns | None:
-        found: Columns | None = connection.run(run_id)
+        found: Columns | None = connection.run(clean(run_id))
         return found
 
     def changed(self, connection: Any, run_id: str) -> None:
-        connection.locked.pop(run_id, None)
+        connection.locked.pop(clean(run_id), None)
 
     def claimable(self, connection: Any, run_ids: Sequence[str]) -> None:
         connection.claimable += [run_id for run_id in run_ids if run_id not in connection.claimable]

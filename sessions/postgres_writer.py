@@ -67,7 +67,7 @@ class Transaction:
     def run(self, run_id: str) -> Any:
         """The run as FENCE reads it, locked until the transaction ends; None where there is none."""
         if run_id not in self.locked:
-            self.locked[run_id] = self.raw.execute(_LOCK_RUN, cleaned((run_id,))).fetchone()
+            self.locked[run_id] = self.raw.execute(_LOCK_RUN, (run_id,)).fetchone()
         return self.locked[run_id]
 
     def lock(self, jobs: Iterable[Job]) -> None:
@@ -81,9 +81,9 @@ class Transaction:
         if budgets:
             self.raw.execute(_LOCK_BUDGETS, (list(cleaned(tuple(budgets))),))
         if runs:
-            self.locked.update(dict.fromkeys(runs))
-            upward = [run_id for run_id, up in runs.items() if up]
-            values = (list(cleaned(tuple(runs))), list(cleaned(tuple(upward))))
+            wanted = list(cleaned(tuple(runs)))
+            self.locked.update(dict.fromkeys(wanted))
+            values = (wanted, [run_id for run_id, up in zip(wanted, runs.values(), strict=True) if up])
             for run in self.raw.execute(_LOCK_RUNS, values).fetchall():
                 self.locked[run["id"]] = run
 

@@ -126,8 +126,8 @@ def run_values(run: RunRecord, shape: str | None) -> tuple[Any, ...]:
 def row_values(row: NodeRow) -> tuple[Any, ...]:
     """In the order of ROW_COLUMNS."""
     return (
-        None if row.path == row.node else row.path,
-        row.node,
+        None if row.path == row.node else clean(row.path),
+        clean(row.node),
         row.kind,
         row.iteration,
         row.attempt,
@@ -138,7 +138,7 @@ def row_values(row: NodeRow) -> tuple[Any, ...]:
         _dumps_again(row.fired) if row.fired else None,
         dumps(row.starts) if row.starts else None,
         row.event,
-        row.model,
+        clean(row.model),
         row.prompt_tokens,
         row.completion_tokens,
         row.cost_usd,

@@ -172,7 +172,7 @@ class SqlRunStore:
         return process_of(found[0]) if found else None
 
     async def leave(self, process_id: str) -> None:
-        await self._db.execute(sql.LEAVE, (process_id,))
+        await self._db.execute(sql.LEAVE, cleaned((process_id,)))
 
     async def unfinished(self) -> list[tuple[str, int, str | None, Process | None]]:
         found = await self._fetch(sql.UNFINISHED, time.time())

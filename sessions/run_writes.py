@@ -110,7 +110,7 @@ class RunWrites:
 
     def fence(self, connection: Connection, run_id: str) -> Columns | None:
         """The run as FENCE reads it; nobody else can change it until the transaction ends."""
-        found: Columns | None = connection.execute(sql.FENCE, (run_id,)).fetchone()
+        found: Columns | None = connection.execute(sql.FENCE, (clean(run_id),)).fetchone()
         return found
 
     def changed(self, connection: Connection, run_id: str) -> None:
@@ -184,7 +184,7 @@ class RunWrites:
             self.claimable(connection, [run_id])
 
     def cancel(self, connection: Connection, run_id: str) -> None:
-        tree = connection.execute(sql.TREE + self.locking, (run_id,)).fetchall()
+        tree = connection.execute(sql.TREE + self.locking, (clean(run_id),)).fetchall()
         connection.executemany(sql.CANCEL_RUN, [(run["no"],) for run in tree])
         for run in tree:
             self.changed(connection, run["id"])
@@ -211,14 +211,14 @@ class RunWrites:
         if run is None or run["epoch"] != epoch or run["status"] != "running" or run["parked"]:
             return False
         lasted = max(0.0, self.last_seen(connection, run_id) - run["claimed_at"])
-        connection.execute(sql.CLAIM_RUN, (process_id, lasted, time.time(), run["no"]))
+        connection.execute(sql.CLAIM_RUN, (clean(process_id), lasted, time.time(), run["no"]))
         self.changed(connection, run_id)
         return True
 
     def beat(self, connection: Connection, process: Process) -> None:
         """Note the sign of life; those that gave none for days, and own nothing, are forgotten."""
         known = (process.id, process.place, process.pid, process.born, process.beat_at)
-        connection.execute(sql.BEAT, known)
+        connection.execute(sql.BEAT, cleaned(known))
         connection.execute(sql.FORGET, (process.beat_at - KEPT_SECONDS,))
 
     def reserve(self, connection: Connection, root_id: str, key: str, amount: float, limit: float) -> bool:
@@ -227,18 +227,18 @@ class RunWrites:
         change = units(amount) - budget["held"]
         if not fits(budget["spent"] + budget["reserved"] + change, limit):
             return False
-        connection.execute(sql.RESERVE, (root_id, key, units(amount)))
-        connection.execute(sql.CHANGE_BUDGET, (0, change, root_id))
+        connection.execute(sql.RESERVE, cleaned((root_id, key, units(amount))))
+        connection.execute(sql.CHANGE_BUDGET, (0, change, clean(root_id)))
         return True
 
     def settle(self, connection: Connection, root_id: str, key: str, cost: float) -> None:
         """See RunStore.settle."""
         budget = self._budget(connection, root_id, key)
-        connection.execute(sql.RELEASE, (root_id, key))
-        connection.execute(sql.CHANGE_BUDGET, (units(cost), -budget["held"], root_id))
+        connection.execute(sql.RELEASE, cleaned((root_id, key)))
+        connection.execute(sql.CHANGE_BUDGET, (units(cost), -budget["held"], clean(root_id)))
 
     def _budget(self, connection: Connection, root_id: str, key: str) -> Columns:
         """What is spent and reserved of a budget, and what this key holds of it."""
-        connection.execute(sql.OPEN_BUDGET, (root_id,))
-        found: Columns = connection.execute(sql.HELD + self.locking, (key, root_id)).fetchone()
+        connection.execute(sql.OPEN_BUDGET, (clean(root_id),))
+        found: Columns = connection.execute(sql.HELD + self.locking, cleaned((key, root_id))).fetchone()
         return found

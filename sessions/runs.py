@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.ports import NodeRow
 from sessions.db import Database
-from sessions.run_rows import ROW_COLUMNS, row_values
+from sessions.run_rows import ROW_COLUMNS, clean, row_values
 from sessions.run_store import SqlRunStore
 from sessions.run_writes import Connection, RunWrites
 
@@ -40,5 +40,5 @@ class SqliteRunWrites(RunWrites):
         connection.executemany(_INSERT_ROW, [(first + row.seq, *row_values(row)) for row in rows])
 
     def last_seen(self, connection: Connection, run_id: str) -> float:
-        seen: float = connection.execute(_LAST_SEEN, (run_id,)).fetchone()["seen"]
+        seen: float = connection.execute(_LAST_SEEN, (clean(run_id),)).fetchone()["seen"]
         return seen
