@@ -27,7 +27,7 @@ class Open:
     """A visit that has been started, as a row says, and has not ended. `since` is when it was to start.
 
     `parked` says what for it waits without a task, None while it runs; `wakes` how often its run had been woken
-    when it began to run.
+    when it began to run. `granted` are the attempts that a person asked for, which `retry` does not count.
     """
 
     visit: Visit
@@ -37,6 +37,7 @@ class Open:
     step: Step | None = None
     parked: RunStatus | None = None
     wakes: int = 0
+    granted: int = 0
 
     @property
     def started(self) -> Started:

@@ -184,6 +184,7 @@ class LiveRun:
                 continue
             if each.visit not in self._open:  # it would not be interrupted, and the run has ended without it
                 return []
+            each.granted += step.attempt - each.attempt
             each.attempt = step.attempt
             if outcome.error is None:
                 return await self._succeed(each, step, outcome, "ok")
@@ -269,7 +270,7 @@ class LiveRun:
         return not self._may_try_again(each, error)
 
     def _may_try_again(self, each: Open, error: NodeError) -> bool:
-        return self._stop is None and error.can_retry and each.attempt < each.node.retry.max_attempts
+        return self._stop is None and error.can_retry and each.attempt - each.granted < each.node.retry.max_attempts
 
     async def _try_again(self, each: Open, step: Step, outcome: Outcome) -> None:
         """Note the failed attempt and what follows it, then wait."""
