@@ -39,7 +39,7 @@ async def follow(
         first = False
         if run.end_event is not None:
             if run.end_event > after:
-                yield RunEvent(run.end_event, run_id, "run_ended", run_view(run, rows))
+                yield RunEvent(run.end_event, run_id, "run_ended", await stored_view(store, run))
             return
         if until_waiting and is_settled(run):
             return
@@ -72,12 +72,13 @@ async def settled(store: RunStore, dispatcher: Dispatcher, run_id: str) -> dict[
 
 
 async def stored_view(store: RunStore, run: RunRecord) -> dict[str, Any]:
-    """What `run --json` prints, with the open questions of the run and of those below it."""
+    """What `run --json` prints, with the open questions of the run and of those below it, and its children."""
     rows = await store.rows(run.id)
+    children = await store.children(run.id) if run.shape.get("nests") else None
     if run.end_event is not None:
-        return run_view(run, rows)
+        return run_view(run, rows, children=children)
     waits = await store.waits(root_id=run.root_id or run.id)
-    return run_view(run, rows, [wait for wait in waits if _is_below(wait, run)])
+    return run_view(run, rows, [wait for wait in waits if _is_below(wait, run)], children)
 
 
 def _is_below(wait: Wait, run: RunRecord) -> bool:

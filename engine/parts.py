@@ -47,6 +47,7 @@ def part_data(step: Step, part: Part, items: Sequence[Any]) -> dict[str, Any]:
         "first": part.first,
         "count": part.count,
         "parallel": part.parallel,
+        "in_order": step.node.on_error not in ("fail", "continue"),
         "items": list(items[part.first : part.first + part.count]),
         "state": seen_by(step.node, step.state),
     }

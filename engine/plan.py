@@ -60,6 +60,8 @@ def make_plan(workflow: Workflow) -> Plan:
     gates = gates_shape(workflow.gates)
     if gates is not None:
         shape["gates"] = gates
+    if any(node.each or node.kind == "subflow" for node in workflow.nodes.values()):
+        shape["nests"] = True
     text = f"{workflow.text}\0{json.dumps(shape)}"
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     asks_models = any(node.kind == "llm" for node in workflow.nodes.values())

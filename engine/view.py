@@ -28,9 +28,14 @@ def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def run_view(run: RunRecord, rows: Sequence[NodeRow], waits: Iterable[Wait] = ()) -> dict[str, Any]:
+def run_view(
+    run: RunRecord,
+    rows: Sequence[NodeRow],
+    waits: Iterable[Wait] = (),
+    children: Iterable[RunRecord] | None = None,
+) -> dict[str, Any]:
     """The object that `run --json` prints. `outputs` are there once the run has ended well; `waits` are the open
-    questions of the run and of those below it.
+    questions of the run and of those below it, `children` the runs that it has started.
     """
     state = state_of(run, rows)
     return {
@@ -42,6 +47,7 @@ def run_view(run: RunRecord, rows: Sequence[NodeRow], waits: Iterable[Wait] = ()
         "state": state,
         "nodes": node_views(run, rows),
         "waiting": [wait_view(wait, run.prefix) for wait in waits],
+        **({} if children is None else {"children": [child_view(child, run.prefix) for child in children]}),
         **totals(rows),
         **({"gates": judged(run.shape, rows)} if "gates" in run.shape and run.part is None else {}),
         "error": run.error,
@@ -62,6 +68,15 @@ def wait_view(wait: Wait, prefix: str = "") -> dict[str, Any]:
         "default": wait.default,
         "due_at": time_text(wait.due_at),
     }
+
+
+def child_view(child: RunRecord, prefix: str = "") -> dict[str, Any]:
+    """A run that a node has started. `path` is the node's, with the number of an element or those of a part."""
+    path = child.prefix.removesuffix("/")
+    if child.part is not None:
+        first = int(child.part["first"])
+        path = f"{child.prefix}{child.part['node']}[{first}-{first + int(child.part['count']) - 1}]"
+    return {"run_id": child.id, "path": path.removeprefix(prefix), "status": child.status}
 
 
 def question_view(wait: Wait) -> dict[str, Any]:

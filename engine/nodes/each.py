@@ -38,7 +38,8 @@ async def run(step: Step) -> Mapping[str, Any]:
     part = _part(step)
     if part is not None:
         step.state = {**step.state, **part["state"]}
-        return await Elements(step, part["items"], part["first"]).run(part["parallel"] or PARALLEL)
+        elements = Elements(step, part["items"], part["first"], in_order=part["in_order"])
+        return await elements.run(part["parallel"] or PARALLEL)
     items = _items(step)
     children = step.services.children
     if children is not None and children.spreads(len(items)):
@@ -98,11 +99,18 @@ _FIRST: tuple[RunStatus, ...] = ("unknown", "waiting")
 
 
 class Elements:
-    """The elements of one visit, or of a part of it; the number of the first is `first`."""
+    """The elements of one visit, or of a part of it; the number of the first is `first`.
 
-    def __init__(self, step: Step, items: Sequence[Any], first: int = 0) -> None:
+    `in_order`: the failure that counts is that of the first element, not the first in time, so that time has no
+    say in what the state becomes. It is so wherever the document goes on after a failure.
+    """
+
+    def __init__(
+        self, step: Step, items: Sequence[Any], first: int = 0, *, in_order: bool | None = None
+    ) -> None:
         self.step = step
         self._items = items
+        self._in_order = step.node.on_error != "fail" if in_order is None else in_order
         self._numbers = range(first, first + len(items))
         self._workflow, self._node = for_element(step.workflow, step.node)
         self._name = step.node.each.name if step.node.each else "item"
@@ -148,7 +156,8 @@ class Elements:
 
     def _is_over(self) -> bool:
         """An element has failed, and that fails the node."""
-        return bool(self._failures) and self.step.node.on_error == "fail"
+        goes_on = self._in_order or self.step.node.on_error == "continue"
+        return bool(self._failures) and not goes_on
 
     def _result(self) -> Mapping[str, Any]:
         node = self.step.node
@@ -196,6 +205,7 @@ class Elements:
             await asyncio.sleep(0)  # an element need not wait for anything, and others want their turn
 
     async def _element(self, number: int, tries: int) -> None:
+        most = self._node.retry.max_attempts
         while True:
             step = self._step(number, tries)
             try:
@@ -205,13 +215,14 @@ class Elements:
                 self.step.in_flight = self.step.in_flight or step.in_flight
                 raise
             error = outcome.error
+            most += step.attempt - tries  # what a person asked for is not counted
             if error is None:
                 self._done[number] = outcome.writes
                 await self._note(step, outcome, outcome.writes)
                 return
             if isinstance(error, RunStopped):
                 raise error
-            if not error.can_retry or step.attempt >= self._node.retry.max_attempts:
+            if not error.can_retry or step.attempt >= most:
                 final = self._error(number, error)
                 await self._note(step, outcome, {error_field(self._node.id): str(final)})
                 self._lose(number, final)
@@ -242,8 +253,8 @@ class Elements:
         return NodeError(error.node, f"Element {number} ({where}) failed: {error.message}", error.fix)
 
     def _lose(self, number: int, error: NodeError) -> None:
-        """An element has failed for good. Where the document goes on elsewhere for that, those before it still end:
-        the failure that counts is that of the first element, not the first in time.
+        """An element has failed for good. Those after it are not begun, unless the document goes on with them; those
+        before it end first where their failure would count instead.
         """
         self._failures[number] = error
         self._done[number] = None
