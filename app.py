@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sessions.db import Database
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
+    from tools.sandbox.pool import Sandbox
 
 VERSION = "0.1.0"
 
@@ -98,7 +99,14 @@ class House:
         from engine.engine import Engine
         from sessions.runs import SqliteRunStore
 
-        return Engine(SqliteRunStore(self.db), self.models, self.tools, secrets=self._secret)
+        store = SqliteRunStore(self.db)
+        return Engine(store, self.models, self.tools, secrets=self._secret, sandbox=self.sandbox)
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        from tools.sandbox.pool import Sandbox
+
+        return Sandbox()
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -182,7 +190,7 @@ class House:
     async def close(self) -> None:
         """Close what was made, the last first."""
         made = self.__dict__
-        for part in ("service", "engine", "models"):
+        for part in ("service", "engine", "sandbox", "models"):
             if part in made:
                 await made[part].close()
         if "db" in made:

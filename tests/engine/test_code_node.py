@@ -27,7 +27,7 @@ from tools.sandbox.pool import Sandbox
 async def sandbox() -> AsyncIterator[Sandbox]:
     made = Sandbox(size=2)
     yield made
-    await made.aclose()
+    await made.close()
 
 
 async def run(

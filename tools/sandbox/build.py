@@ -1,24 +1,20 @@
 """Makes the guest, once per machine: componentize-py builds it (10 s), wasmtime compiles it (5 to 30 s, 450 MB).
 
 `python -m tools.sandbox.build` does so at set-up. What it makes is machine code that is loaded without a further
-look, so it is kept, and only taken, from a folder that nobody but its owner can write to.
+look, so it is kept, and only taken, from a folder that nobody but its owner can write to. Everybody who may run code
+imports this module, so it imports little itself.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import os
 import platform
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +45,9 @@ def _may_hold(environment: Path) -> bool:
 
 def key() -> str:
     """Changes with whatever changes the artifact: sources, tools, Python, the kind of machine."""
+    import hashlib
+    from importlib.metadata import version
+
     digest = hashlib.sha256()
     for path in (*sorted(GUEST.glob("*.py")), *sorted(GUEST.glob("*.wit")), HERE / "machine.py"):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -89,6 +88,8 @@ def ensure(folder: Path, *, anew: bool = False) -> Path:
 
     BuildError; OSError when the folder cannot be written.
     """
+    import tempfile
+
     private(folder)
     path = artifact(folder)
     with lock(folder / "lock"):
@@ -144,6 +145,8 @@ def make(work: Path, path: Path) -> None:
 
 def stage(source: Path) -> Path:
     """The guest's sources alone, as the packages that they are, with the time zones of this machine."""
+    import shutil
+
     inner = source / "tools" / "sandbox" / "guest"
     inner.mkdir(parents=True)
     for package in (source / "tools", source / "tools" / "sandbox"):
@@ -196,6 +199,8 @@ def compile_guest(component: Path, compiled: Path) -> None:
 
 def tidy(folder: Path, newest: Path) -> None:
     """Remove what earlier versions and builds that were killed have left. Called under the lock."""
+    import shutil
+
     for left in folder.glob("build-*"):
         shutil.rmtree(left, ignore_errors=True)
     others = sorted(folder.glob("python-*.cwasm"), key=lambda p: p.stat().st_mtime, reverse=True)
@@ -204,6 +209,8 @@ def tidy(folder: Path, newest: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="python -m tools.sandbox.build", description=__doc__)
     parser.add_argument("--folder", type=Path, help="where the compiled guest is kept")
     parser.add_argument("--anew", action="store_true", help="also when it is there already")

@@ -36,7 +36,7 @@ class Sandbox:
     """Runs code that nobody has read. Made cheaply: nothing starts before `warm` or the first `run`.
 
     `folder` holds the compiled guest; None for the default place. At most `size` runs take place at the same time, the
-    others wait, which does not count as their time. One event loop uses it, and calls `aclose` in the end.
+    others wait, which does not count as their time. One event loop uses it, and calls `close` in the end.
     """
 
     def __init__(self, folder: Path | None = None, *, size: int | None = None) -> None:
@@ -111,7 +111,7 @@ class Sandbox:
             finally:
                 await asyncio.shield(self._give_back(worker, in_order))
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """End every worker. A run that is under way fails."""
         self._closed = True
         if self._shrink is not None:

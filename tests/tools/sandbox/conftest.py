@@ -43,7 +43,7 @@ class Box:
         return [worker.pid for worker in (*self.sandbox._idle, *self.sandbox._busy)]
 
     def close(self) -> None:
-        self.call(self.sandbox.aclose())
+        self.call(self.sandbox.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 async def sandbox() -> AsyncIterator[Sandbox]:
     made = Sandbox(size=2)
     yield made
-    await made.aclose()
+    await made.close()
 
 
 def gone(pids: list[int], seconds: float = 5.0) -> bool:
@@ -116,7 +116,7 @@ async def test_closing_ends_all_workers_and_what_runs_on_them() -> None:
     run = asyncio.create_task(sandbox.run("import time; time.sleep(60)", {}))
     await asyncio.sleep(0.1)
     before = pids(sandbox)
-    await sandbox.aclose()
+    await sandbox.close()
     with pytest.raises(SandboxError):
         await run
     assert gone(before)
@@ -267,7 +267,7 @@ async def test_a_damaged_guest_is_built_anew(tmp_path: Path) -> None:
     try:
         assert (await sandbox.run("result = 6 * 7", {})).result == 42
     finally:
-        await sandbox.aclose()
+        await sandbox.close()
     assert path.stat().st_size > 1 << 20
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(p.name for p in folder.iterdir()) == ["lock", path.name]
