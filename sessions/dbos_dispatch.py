@@ -117,9 +117,10 @@ class DbosDispatcher(LocalDispatcher):
             raise Conflict("This process is a worker already.", "Start another process.")
         process_id = await self.enter()
         self._slots = slots
-        self._worker = DbosWorker(self._url, process_id, self._version, slots, self._segment)
-        await self._worker.start()
-        await self._worker.become_newest()
+        worker = DbosWorker(self._url, process_id, self._version, slots, self._segment)
+        await worker.start()
+        self._worker = worker
+        await self._guarded(worker.become_newest())
         await self._tickets.register(process_id, self._version, slots)
         self._recovers = True
         await self._reap()
