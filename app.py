@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.models import Models
     from engine.models.limits import Limits
+    from engine.ports import RunStore
     from engine.timetable import Timetable
     from sessions.db import Database
+    from sessions.postgres import Postgres
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
     from tools.sandbox.pool import Sandbox
@@ -64,6 +66,27 @@ class House:
         return open_db(self.database_path)
 
     @cached_property
+    def postgres(self) -> Postgres | None:
+        """The database of PARLANCE_DATABASE_URL, where that is PostgreSQL."""
+        url = self._settings.postgres_url
+        if url is None:
+            return None
+        from sessions.postgres import open_postgres
+
+        return open_postgres(url.get_secret_value())
+
+    @cached_property
+    def store(self) -> RunStore:
+        """Where runs are kept."""
+        if self.postgres is not None:
+            from sessions.postgres_runs import PostgresRunStore
+
+            return PostgresRunStore(self.postgres)
+        from sessions.runs import SqliteRunStore
+
+        return SqliteRunStore(self.db)
+
+    @cached_property
     def models(self) -> Models:
         from engine.models import ModelChoice, Models
         from sessions.credentials import Credentials
@@ -86,13 +109,13 @@ class House:
         from engine.models.limits import Limit
         from engine.process import this_process
         from sessions.limit_queue import SharedLimits
-        from sessions.limits import SqliteLeases
+        from sessions.limits import SqlLeases
 
         bounds = {
             name: Limit(found.calls, found.requests_per_minute, found.tokens_per_minute)
             for name, found in self._settings.limits.items()
         }
-        return SharedLimits(SqliteLeases(self.db), bounds, this_process(None, time.time()))
+        return SharedLimits(SqlLeases(self.db), bounds, this_process(None, time.time()))
 
     @cached_property
     def engine(self) -> Engine:
@@ -193,8 +216,9 @@ class House:
         for part in ("service", "engine", "sandbox", "models"):
             if part in made:
                 await made[part].close()
-        if "db" in made:
-            self.db.close()
+        for name in ("postgres", "db"):
+            if made.get(name) is not None:
+                made[name].close()
 
 
 def run(argv: list[str]) -> int:

@@ -1,17 +1,20 @@
-"""The calls that are being made to model providers, in the SQLite database: shared by all processes of a machine."""
+"""The calls that are being made to model providers, in a database that all processes share.
+
+Each primitive is one transaction. On SQLite transactions follow each other anyway; elsewhere a lock of the
+provider sees to that.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 from engine.models.limits import Level, Limit, refilled, taken
 from engine.ports import Process
 from engine.process import is_gone
-from sessions.db import Database
 from sessions.limit_queue import LEASE_SECONDS, LINE_SECONDS, Refused, Wanted, decide
+from sessions.run_writes import Connection
 
 _SET_LEVEL = """
     INSERT INTO limit_levels (provider, requests, tokens, at, paused_until) VALUES (?, ?, ?, ?, ?)
@@ -23,44 +26,72 @@ _STAND = """
     INSERT INTO limit_line (id, provider, holder, place, pid, born, since, expires_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"""
 _LINE = "SELECT * FROM limit_line WHERE provider = ? AND expires_at > ? ORDER BY since, id"
+_RENEW = "UPDATE limit_leases SET expires_at = ? WHERE holder = ?"
 _LEASES = "SELECT * FROM limit_leases WHERE provider = ? AND expires_at > ?"
 
 
-class SqliteLeases:
-    """Implements `sessions.limit_queue.Leases`."""
+class SharedDatabase(Protocol):
+    """A database as `sessions.db` and `sessions.postgres` open it."""
 
-    def __init__(self, db: Database, now: Callable[[], float] = time.time) -> None:
+    def read(self, job: Callable[[Any], Any]) -> Awaitable[Any]: ...
+
+    def write(self, job: Callable[[Any], Any]) -> Awaitable[Any]: ...
+
+
+class SqlLeases:
+    """Implements `sessions.limit_queue.Leases` on SQLite, and all but two steps of it on other databases."""
+
+    def __init__(self, db: SharedDatabase) -> None:
         self._db = db
-        self._now = now
+
+    def now(self, db: Connection) -> float:
+        """The time that all processes share: on one machine it is the system's."""
+        return time.time()
+
+    def lock(self, db: Connection, provider: str) -> None:
+        """Let nobody else look at the provider until this transaction has ended."""
 
     async def take(self, wanted: Wanted, limit: Limit, holder: Process) -> Refused | None:
-        return await self._db.write(lambda db: _take(db, wanted, limit, holder, self._now()))
+        def job(db: Connection) -> Refused | None:
+            self.lock(db, wanted.provider)
+            return _take(db, wanted, limit, holder, self.now(db))
+
+        refused: Refused | None = await self._db.write(job)
+        return refused
 
     async def drop(self, wanted: Wanted) -> None:
         await self._db.write(lambda db: _drop(db, wanted))
 
     async def free(self, wanted: Wanted, limit: Limit, used: int) -> None:
-        await self._db.write(lambda db: _free(db, wanted, limit, used, self._now()))
+        def job(db: Connection) -> None:
+            self.lock(db, wanted.provider)
+            _free(db, wanted, limit, used, self.now(db))
+
+        await self._db.write(job)
 
     async def renew(self, holder: str) -> None:
-        until = self._now() + LEASE_SECONDS
-        await self._db.execute("UPDATE limit_leases SET expires_at = ? WHERE holder = ?", (until, holder))
+        def job(db: Connection) -> None:
+            db.execute(_RENEW, (self.now(db) + LEASE_SECONDS, holder))
+
+        await self._db.write(job)
 
     async def pause(self, provider: str, seconds: float) -> None:
-        await self._db.write(lambda db: _pause(db, provider, self._now() + seconds))
+        def job(db: Connection) -> None:
+            self.lock(db, provider)
+            _pause(db, provider, self.now(db) + seconds)
+
+        await self._db.write(job)
 
     async def counts(self, limits: Mapping[str, Limit]) -> dict[str, tuple[int, float]]:
-        now = self._now()
-
-        def count(db: sqlite3.Connection) -> dict[str, tuple[int, float]]:
+        def job(db: Connection) -> dict[str, tuple[int, float]]:
+            now = self.now(db)
             return {name: (len(_living(db, name, now)), _left(db, name, now)) for name in limits}
 
-        return await self._db.read(count)
+        found: dict[str, tuple[int, float]] = await self._db.read(job)
+        return found
 
 
-def _take(
-    db: sqlite3.Connection, wanted: Wanted, limit: Limit, holder: Process, now: float
-) -> Refused | None:
+def _take(db: Connection, wanted: Wanted, limit: Limit, holder: Process, now: float) -> Refused | None:
     who = (wanted.id, wanted.provider, holder.id, holder.place, holder.pid, holder.born)
     first, until = _first_in_line(db, wanted, now)
     busy = _busy(db, wanted.provider, limit, now)
@@ -75,7 +106,7 @@ def _take(
     return None
 
 
-def _first_in_line(db: sqlite3.Connection, wanted: Wanted, now: float) -> tuple[bool, float]:
+def _first_in_line(db: Connection, wanted: Wanted, now: float) -> tuple[bool, float]:
     """Whether nobody who lives waits longer, and until when our own note holds (0.0: there is none)."""
     for row in db.execute(_LINE, (wanted.provider, now)).fetchall():
         if row["id"] == wanted.id:
@@ -87,7 +118,7 @@ def _first_in_line(db: sqlite3.Connection, wanted: Wanted, now: float) -> tuple[
     return True, 0.0
 
 
-def _busy(db: sqlite3.Connection, provider: str, limit: Limit, now: float) -> int:
+def _busy(db: Connection, provider: str, limit: Limit, now: float) -> int:
     """How many calls are being made; where that is too many, those whose process has ended go first."""
     if limit.calls is None:
         return 0
@@ -97,14 +128,13 @@ def _busy(db: sqlite3.Connection, provider: str, limit: Limit, now: float) -> in
     if count < limit.calls:
         return count
     living = _living(db, provider, now)
-    db.execute(
-        f"DELETE FROM limit_leases WHERE provider = ? AND id NOT IN ({','.join('?' * len(living))})",  # noqa: S608
-        (provider, *living),
-    )
+    for row in db.execute("SELECT id FROM limit_leases WHERE provider = ?", (provider,)).fetchall():
+        if row["id"] not in living:
+            db.execute("DELETE FROM limit_leases WHERE id = ?", (row["id"],))
     return len(living)
 
 
-def _living(db: sqlite3.Connection, provider: str, now: float) -> list[str]:
+def _living(db: Connection, provider: str, now: float) -> list[str]:
     rows = db.execute(_LEASES, (provider, now)).fetchall()
     return [row["id"] for row in rows if not is_gone(_process(row, LEASE_SECONDS), now)]
 
@@ -114,34 +144,34 @@ def _process(row: Any, lasts: float) -> Process:
     return Process(row["holder"], row["place"], row["pid"], row["born"], row["expires_at"] - lasts)
 
 
-def _drop(db: sqlite3.Connection, wanted: Wanted) -> None:
+def _drop(db: Connection, wanted: Wanted) -> None:
     """Also a lease that was got in the moment in which the caller went away."""
     db.execute("DELETE FROM limit_line WHERE id = ?", (wanted.id,))
     db.execute("DELETE FROM limit_leases WHERE id = ?", (wanted.id,))
 
 
-def _free(db: sqlite3.Connection, wanted: Wanted, limit: Limit, used: int, now: float) -> None:
+def _free(db: Connection, wanted: Wanted, limit: Limit, used: int, now: float) -> None:
     db.execute("DELETE FROM limit_leases WHERE id = ?", (wanted.id,))
     if limit.tokens_per_minute is not None and used != wanted.tokens:
         level = refilled(_level(db, wanted.provider), limit, now)
         _set_level(db, wanted.provider, taken(level, limit, used - wanted.tokens, requests=0))
 
 
-def _pause(db: sqlite3.Connection, provider: str, until: float) -> None:
+def _pause(db: Connection, provider: str, until: float) -> None:
     level = _level(db, provider)
     _set_level(db, provider, Level(level.requests, level.tokens, level.at, max(until, level.paused_until)))
 
 
-def _left(db: sqlite3.Connection, provider: str, now: float) -> float:
+def _left(db: Connection, provider: str, now: float) -> float:
     return max(0.0, _level(db, provider).paused_until - now)
 
 
-def _level(db: sqlite3.Connection, provider: str) -> Level:
+def _level(db: Connection, provider: str) -> Level:
     found = db.execute(
         "SELECT requests, tokens, at, paused_until FROM limit_levels WHERE provider = ?", (provider,)
     ).fetchone()
     return Level(*found) if found else Level()
 
 
-def _set_level(db: sqlite3.Connection, provider: str, level: Level) -> None:
+def _set_level(db: Connection, provider: str, level: Level) -> None:
     db.execute(_SET_LEVEL, (provider, level.requests, level.tokens, level.at, level.paused_until))

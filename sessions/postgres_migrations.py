@@ -79,10 +79,25 @@ _WORKERS = """
     CREATE TABLE run_deaths (run_id text PRIMARY KEY, deaths integer NOT NULL, seq bigint NOT NULL);
 """
 
+_LIMITS = """
+    CREATE TABLE limit_levels (
+        provider text PRIMARY KEY, requests float8, tokens float8, at float8 NOT NULL, paused_until float8 NOT NULL
+    );
+    CREATE TABLE limit_leases (
+        id text PRIMARY KEY, provider text NOT NULL, holder text NOT NULL, place text NOT NULL,
+        pid bigint NOT NULL, born text, expires_at float8 NOT NULL
+    );
+    CREATE TABLE limit_line (
+        id text PRIMARY KEY, provider text NOT NULL, holder text NOT NULL, place text NOT NULL,
+        pid bigint NOT NULL, born text, since float8 NOT NULL, expires_at float8 NOT NULL
+    );
+"""
+
 MIGRATIONS: list[tuple[str, str]] = [
     ("create_runs", _RUNS),
     ("create_schedules", _SCHEDULES),
     ("create_workers", _WORKERS),
+    ("create_limits", _LIMITS),
 ]
 
 

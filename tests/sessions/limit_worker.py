@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from engine.models import ModelChoice, Models
 from engine.models.client import complete
@@ -21,7 +22,7 @@ from engine.ports import Message, ModelRequest
 from engine.process import this_process
 from sessions.db import open_db
 from sessions.limit_queue import SharedLimits
-from sessions.limits import SqliteLeases
+from sessions.limits import SqlLeases
 
 LIMITS = {"openai": Limit(calls=2)}
 
@@ -29,13 +30,24 @@ LIMITS = {"openai": Limit(calls=2)}
 @asynccontextmanager
 async def limited(path: str, limits: Mapping[str, Limit]) -> AsyncIterator[SharedLimits]:
     """Limits on a database, as one process has them."""
-    db = open_db(Path(path), synchronous="NORMAL")
-    made = SharedLimits(SqliteLeases(db), limits, this_process(None, time.time()))
+    db, leases = open_leases(path)
+    made = SharedLimits(leases, limits, this_process(None, time.time()))
     try:
         yield made
     finally:
         await made.close()
         db.close()
+
+
+def open_leases(where: str) -> tuple[Any, SqlLeases]:
+    if not where.startswith("postgres"):
+        db = open_db(Path(where), synchronous="NORMAL")
+        return db, SqlLeases(db)
+    from sessions.postgres import open_postgres
+    from sessions.postgres_limits import PostgresLeases
+
+    server = open_postgres(where)
+    return server, PostgresLeases(server)
 
 
 async def main(path: str, base_url: str, calls: int, at_once: int) -> None:
