@@ -20,12 +20,7 @@ TOLD = {
     "02": {"config.observability": "warning"},
     "04": {"nodes[0].tools[0]": "error"},
     "09": {"config.memory": "warning"},
-    "10": {
-        "nodes[1].sandbox": "warning",
-        "nodes[1].sandbox.runtime": "warning",
-        "config.sandbox": "warning",
-        "config.sandbox.runtime": "warning",
-    },
+    "10": {"nodes[1].sandbox.runtime": "warning", "config.sandbox.runtime": "warning"},
     "11": {"config.storage": "warning"},
     "12": {"nodes[0].tools[0]": "error", "config.observability": "warning"},
 }
@@ -71,3 +66,64 @@ def test_keys_keep_their_meaning() -> None:
         "anthropic",
         "claude-haiku-4-5",
     )
+
+
+def test_a_sandbox_of_an_older_document_is_read() -> None:
+    nodes = build_workflow(read_document(OLDER[9].read_text(encoding="utf-8")), ToolRegistry()).nodes
+    box = nodes["run_code"].sandbox
+    assert (box.enabled, box.timeout, box.max_memory_mb, box.network) == (True, 30, 256, False)
+    assert box.allowed_modules == ("math", "random", "datetime")
+    assert not nodes["write_code"].sandbox.enabled
+
+
+FURTHER = """
+schema_version: "1.0"
+flow: {name: further}
+state:
+  fields:
+    numbers: {type: "list[int]", required: true}
+    total: {type: int, default: 0}
+nodes:
+  - id: add
+    prompt: Adds the numbers up
+    llm: {provider: google, model: gemini-2.5-flash-lite}
+    code: |
+      result = sum(inputs["numbers"])
+    inputs: {numbers: "{state.numbers}"}
+    outputs: [total]
+    output_schema: {type: int, description: the sum}
+    sandbox: {mode: %s, preset: high, resources: {cpu: 1, memory: 512m, timeout: 60}, network: %s}
+edges:
+  - {from: START, to: add}
+  - {from: add, to: END}
+config:
+  gates:
+    gates: [{metric: cost_usd, max: 0.5}, {metric: accuracy, min: 0.9}]
+    on_fail: block_deploy
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "rules"),
+    [
+        ("python", set()),
+        ("auto", set()),
+        ("docker", {"sandbox-tier"}),
+        ("native", {"sandbox-tier"}),
+        ("restrictedpython", {"older-key"}),
+    ],
+)
+def test_code_gates_and_sandboxes_of_older_documents_run(mode: str, rules: set[str]) -> None:
+    checked = check(FURTHER % (mode, "false"), ToolRegistry())
+    assert {p.rule for p in checked.problems} == {"older-key", "unknown-metric", *rules}
+    assert not checked.errors
+    assert checked.workflow is not None
+    node = checked.workflow.nodes["add"]
+    assert (node.kind, node.prompt, node.description) == ("code", None, "Adds the numbers up")
+    assert (node.sandbox.preset, node.sandbox.timeout, node.sandbox.max_memory_mb) == ("high", 60, 512)
+    assert [g.metric for g in checked.workflow.gates.gates] == ["cost_usd"]
+    assert checked.workflow.gates.on_fail == "block_deploy"
+
+
+def test_code_that_asks_for_the_network_is_refused() -> None:
+    assert [p.rule for p in check(FURTHER % ("docker", "true"), ToolRegistry()).errors] == ["sandbox-network"]
