@@ -120,10 +120,8 @@ class House:
     @cached_property
     def engine(self) -> Engine:
         from engine.engine import Engine
-        from sessions.runs import SqliteRunStore
 
-        store = SqliteRunStore(self.db)
-        return Engine(store, self.models, self.tools, secrets=self._secret, sandbox=self.sandbox)
+        return Engine(self.store, self.models, self.tools, secrets=self._secret, sandbox=self.sandbox)
 
     @cached_property
     def sandbox(self) -> Sandbox:

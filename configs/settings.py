@@ -28,6 +28,8 @@ from configs.limits import ProviderLimit, parse_limits
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "PARLANCE_"
 SECRET_PREFIX = "PARLANCE_SECRET_"  # noqa: S105 - the name of variables, not a secret
+SQLITE = "sqlite:///"
+POSTGRES = ("postgresql://", "postgres://")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Two names for one provider: the vendor's own and the one of the workflow format.
 PROVIDER_ALIASES = {"gemini": "google"}
@@ -47,7 +49,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     home: Path = Field(default_factory=lambda: user_data_path("parlance", appauthor=False))
-    database_url: str | None = None
+    database_url: SecretStr | None = None
     model: str | None = None
     force_model: str | None = None
     api_base: str | None = None
@@ -80,9 +82,11 @@ class Settings(BaseModel):
 
     @field_validator("database_url")
     @classmethod
-    def _known_store(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("sqlite:///"):
-            raise ValueError("only SQLite is available in this version: sqlite:////full/path/parlance.db")
+    def _known_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith((SQLITE, *POSTGRES)):
+            raise ValueError(
+                "write sqlite:////full/path/parlance.db or postgresql://user:password@host:5432/database"
+            )
         return value
 
     @field_validator("limits", mode="before")
@@ -101,10 +105,17 @@ class Settings(BaseModel):
 
     @property
     def database_path(self) -> Path:
-        """The SQLite file: PARLANCE_DATABASE_URL, else parlance.db in the data folder."""
-        if self.database_url:
-            return Path(self.database_url.removeprefix("sqlite:///")).absolute()
-        return self.home / "parlance.db"
+        """The SQLite file: the one of PARLANCE_DATABASE_URL, else parlance.db in the data folder."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return (
+            Path(url.removeprefix(SQLITE)).absolute() if url.startswith(SQLITE) else self.home / "parlance.db"
+        )
+
+    @property
+    def postgres_url(self) -> SecretStr | None:
+        """Where runs are kept, when PARLANCE_DATABASE_URL is a PostgreSQL database."""
+        url = self.database_url
+        return url if url is not None and url.get_secret_value().startswith(POSTGRES) else None
 
 
 def read_settings(

@@ -15,7 +15,7 @@ def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
         "PARLANCE_PORT": "99999",
         "PARLANCE_MODEL": "gpt",
         "PARLANCE_API_BASE": "localhost:8000",
-        "PARLANCE_DATABASE_URL": "postgresql://localhost/x",
+        "PARLANCE_DATABASE_URL": "mysql://planted@localhost/x",
     }
     with pytest.raises(SettingsError) as error:
         read_settings(bad, (tmp_path,))
@@ -23,6 +23,17 @@ def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
     assert len(error.value.problems) == 5
     for part in ("Did you mean PARLANCE_MODEL?", "PARLANCE_PORT", "provider/model", "http://", "sqlite:////"):
         assert part in said
+    assert "planted" not in said
+
+
+def test_the_store_may_be_postgresql(tmp_path: Path) -> None:
+    url = "postgresql://u:planted@h:5433/x"
+    settings = read_settings({"PARLANCE_DATABASE_URL": url, "PARLANCE_HOME": "/somewhere"}, (tmp_path,))
+    assert settings.postgres_url is not None
+    assert settings.postgres_url.get_secret_value() == url
+    assert str(settings.database_path) == "/somewhere/parlance.db"
+    assert "planted" not in repr(settings) + settings.model_dump_json()
+    assert read_settings({"PARLANCE_DATABASE_URL": "sqlite:////x.db"}, (tmp_path,)).postgres_url is None
 
 
 def test_an_address_without_a_model_is_refused(tmp_path: Path) -> None:

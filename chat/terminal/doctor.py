@@ -87,6 +87,17 @@ def _store(house: House) -> Iterator[dict[str, Any]]:
         yield _finding("data folder", "missing", f"{house.home} can't be written", "Change its permissions.")
 
 
+def _run_store(house: House) -> Iterator[dict[str, Any]]:
+    """Where runs, waits and leases are, when that is elsewhere."""
+    try:
+        server = house.postgres
+    except ParlanceError as error:
+        yield _finding("store of runs", "missing", error.message, error.fix)
+        return
+    if server is not None:
+        yield _finding("store of runs", "ok", f"PostgreSQL {server.version}, {server.place}")
+
+
 async def _models(house: House) -> list[dict[str, Any]]:
     found = []
     try:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.models import Models
     from engine.timetable import Timetable
+    from sessions.postgres import Postgres
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 
@@ -24,6 +25,11 @@ class House(Protocol):
     database_path: Path
     host: str
     port: int
+
+    @property
+    def postgres(self) -> Postgres | None:
+        """Where runs are kept, when that is not the database at `database_path`."""
+        ...
 
     @property
     def tools(self) -> ToolRegistry: ...
