@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import ModelError, NodeError, ParlanceError, RunStopped
+from engine.graph import error_field
 from engine.nodes import Run, Step, runner_of
 from engine.nodes.step import Parked
 from engine.templates import TemplateError
@@ -104,6 +105,11 @@ async def _guarded(step: Step, run: Run) -> Mapping[str, Any]:
     from engine.nodes.effects import once
 
     return await once(step, run)
+
+
+def dealt_with(step: Step, outcome: Outcome) -> Outcome:
+    """A failure that `on_error` deals with: the outputs stay as they were, and the state says what happened."""
+    return replace(outcome, writes={error_field(step.node.id): str(outcome.error)})
 
 
 def pause_before(step: Step) -> float:

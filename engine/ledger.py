@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.attempts import Outcome
 from engine.control import Fired
-from engine.errors import ParlanceError, StoreError
+from engine.errors import NodeError, ParlanceError, StoreError
 from engine.nodes import Step
 from engine.nodes.step import Usage
 from engine.ports import NodeRow, NodeStatus, Park, RunEnd, RunRecord, RunStatus, RunStore, Started, Wait
@@ -38,6 +38,11 @@ class Open:
     parked: RunStatus | None = None
     wakes: int = 0
     granted: int = 0
+
+    def went_to(self, attempt: int) -> None:
+        """The node itself began a further attempt, because a person asked for it."""
+        self.granted += attempt - self.attempt
+        self.attempt = attempt
 
     @property
     def started(self) -> Started:
@@ -71,7 +76,7 @@ class Ledger:
         self._looked = len(self.rows)
         return self._found.get((path, iteration), ())
 
-    def in_doubt(self, step: Step) -> bool:
+    def _in_doubt(self, step: Step) -> bool:
         """Whether something that must not happen twice was begun in this visit and not seen to end."""
         from engine.nodes.effects import begun_row
 
@@ -113,6 +118,14 @@ class Ledger:
         self.cost += usage.cost_usd or 0
         self.rows.append(row)
         return row
+
+    def cut_row(self, step: Step, outcome: Outcome) -> NodeRow:
+        """The row of a visit that was interrupted; where it may have done what must not happen twice, it says so."""
+        if step.node.effect != "once" or not self._in_doubt(step):
+            return self.row(step, outcome, "cancelled")
+        what = "It may have happened: it was stopped while it ran."
+        error = NodeError(step.node.id, what, "Look whether it did.")
+        return self.row(step, replace(outcome, error=error), "unknown")
 
     def open_row(
         self,

@@ -10,32 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
-from engine.attempts import Outcome, attempt, pause_before
+from engine.attempts import Outcome, attempt, dealt_with, pause_before
 from engine.children import is_part_of, usage_of
 from engine.control import Fired, fired_by
 from engine.errors import NodeError, ParlanceError, RunError, RunStopped
 from engine.gates import broken, hopeless
-from engine.graph import error_field
 from engine.host import RunHost
 from engine.inputs import first_state
 from engine.ledger import Ledger, Open
 from engine.nodes import Services, Step
 from engine.nodes.step import Parked
+from engine.parking import Parking
 from engine.plan import Plan
 from engine.ports import NodeRow, NodeStatus, RunRecord, RunStatus, RunStore
-from engine.scheduler import Scheduler, Visit
-from engine.workflow import Node
+from engine.scheduler import Scheduler, Visit, endless
 
 log = logging.getLogger(__name__)
 
 GRACE = 0.8
 """Seconds that interrupted nodes get to stop before the run's end is written without them."""
-
-_PARKED: tuple[RunStatus, ...] = ("unknown", "waiting")
-"""Of several visits that wait for different things, the first of these is the run's status."""
 
 Stop = Literal["failed", "cancelled", "lost", "left", "ended"]
 """Why a run starts nothing more: an error, a request, the store or another owner, our own shutdown, its end."""
@@ -65,10 +60,8 @@ class LiveRun:
         self._finisher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loaded = False
-        self._woken = record.woken
-        self._wakes = 0
+        self._parking = Parking(self.ledger, self.host, self._open)
         self._waker: asyncio.Task[None] | None = None
-        self._parking = False
         self._put_off: tuple[Stop, ParlanceError | None] | None = None
 
     # --- from outside ---
@@ -104,11 +97,7 @@ class LiveRun:
 
     def wake(self, woken: int | None = None) -> None:
         """Something that the run waits for may have come. `woken` is the store's count of that, where it is known."""
-        if self._stop is not None or (woken is not None and woken <= self._woken):
-            return
-        self._wakes += 1
-        self.host.forget()
-        if self._waker is None:
+        if self._stop is None and self._parking.wake(woken) and self._waker is None:
             self._waker = asyncio.create_task(self._wake())
 
     async def leave(self) -> None:
@@ -175,21 +164,21 @@ class LiveRun:
         """One visit with all its attempts; gives what starts next, once that is on disk."""
         while True:
             step = each.step = self._step(each)
-            each.wakes = self._wakes
+            each.wakes = self._parking.wakes
             try:
                 outcome = await attempt(step)
             except Parked as parked:
-                if await self._park(each, step, parked):
+                is_over = each.visit not in self._open or self._stop is not None
+                if is_over or await self._parking.hold(each, step, parked):
                     return []
                 continue
             if each.visit not in self._open:  # it would not be interrupted, and the run has ended without it
                 return []
-            each.granted += step.attempt - each.attempt
-            each.attempt = step.attempt
+            each.went_to(step.attempt)
             if outcome.error is None:
                 return await self._succeed(each, step, outcome, "ok")
             if self._is_dealt_with(each, outcome.error):
-                return await self._succeed(each, step, dealt_with(each.node, outcome), "failed")
+                return await self._succeed(each, step, dealt_with(step, outcome), "failed")
             if not self._may_try_again(each, outcome.error):
                 del self._open[each.visit]
                 await self._fail(self.ledger.row(step, outcome, "failed"), outcome.error)
@@ -216,7 +205,7 @@ class LiveRun:
         visit = each.visit
         fired, error = self._fired(visit, outcome)
         started = self.scheduler.end(visit, outcome.writes, self.plan.graph.arrows_of(fired))
-        error = error or self._endless(started) or self._past_gates(step)
+        error = error or endless(self.plan.graph, started) or self._past_gates(step)
         stopped = self._stop is not None or error is not None
         following = [] if stopped else [self.opened(found, outcome.ended_at) for found in started]
         del self._open[visit]
@@ -246,17 +235,6 @@ class LiveRun:
         except RunError as error:
             return (), error
 
-    def _endless(self, started: Sequence[Visit]) -> RunError | None:
-        most = self.plan.workflow.execution.max_visits
-        for visit in started:
-            if visit.entry > most:
-                return NodeError(
-                    self.plan.graph.nodes[visit.node].id,
-                    f"The cycle came back to it more than {most} times.",
-                    "Let a route lead out of the cycle, or raise config.execution.max_visits.",
-                )
-        return None
-
     def _past_gates(self, step: Step) -> RunError | None:
         """A run that has gone through a gate for good does not go on; one that has just ended is judged as a whole."""
         if not self._has_gates or self.scheduler.idle:
@@ -270,7 +248,11 @@ class LiveRun:
         return not self._may_try_again(each, error)
 
     def _may_try_again(self, each: Open, error: NodeError) -> bool:
-        return self._stop is None and error.can_retry and each.attempt - each.granted < each.node.retry.max_attempts
+        return (
+            self._stop is None
+            and error.can_retry
+            and each.attempt - each.granted < each.node.retry.max_attempts
+        )
 
     async def _try_again(self, each: Open, step: Step, outcome: Outcome) -> None:
         """Note the failed attempt and what follows it, then wait."""
@@ -282,30 +264,13 @@ class LiveRun:
 
     # --- waiting ---
 
-    async def _park(self, each: Open, step: Step, parked: Parked) -> bool:
-        """Leave a visit open without a task; False when what it waits for may have come meanwhile."""
-        if each.visit not in self._open or self._stop is not None:
-            return True
-        for wait in parked.waits:
-            await self.host.put(step, wait)
-        each.attempt = step.attempt
-        if each.wakes != self._wakes:
-            return False
-        each.parked = parked.status
-        return True
-
     async def _park_run(self) -> None:
         """No visit has a task: give the run away, unless it has been woken meanwhile."""
-        statuses = {each.parked for each in self._open.values()}
-        status: RunStatus = next((s for s in _PARKED if s in statuses), "running")
-        self._parking = True
         try:
-            parked = await self.ledger.park(status, self._woken)
+            parked = await self._parking.give_away()
         except ParlanceError as error:
-            self._parking = False
             self._halt("lost", error)
             return
-        self._parking = False
         if parked:
             self._close()
             self.settled.set_result(None)
@@ -315,24 +280,15 @@ class LiveRun:
             self.wake()
 
     async def _wake(self) -> None:
-        """Run the parked visits again; how often the run was woken is read before, so that no wake is lost."""
+        """Run the parked visits again."""
         try:
-            seen = -1
-            while seen != self._wakes:
-                seen = self._wakes
-                woken = (await self.ledger.store.get(self.ledger.record.id)).woken
-            self._waker = None
+            await self._parking.catch_up()
         except ParlanceError as error:
-            self._waker = None
             self._halt("lost", error)
-            return
-        if self._stop is not None or self.settled.done() or self._parking:
-            return
-        self._woken = max(self._woken, woken)
-        for each in list(self._open.values()):
-            if each.parked is not None:
-                each.parked = None
-                self._spawn(each)
+        finally:
+            self._waker = None
+        if self._stop is None and not self.settled.done() and not self._parking.busy:
+            self._parking.again(self._spawn)
 
     # --- the end ---
 
@@ -350,7 +306,7 @@ class LiveRun:
             self._interrupt_all()  # also what was spared when the run failed
         if self.settled.done() or (self._stop is not None and stop != "lost"):
             return
-        if self._parking:
+        if self._parking.busy:
             self._put_off = (stop, error)
             return
         self._stop = stop
@@ -411,15 +367,7 @@ class LiveRun:
 
     def _cut_row(self, each: Open, now: float) -> NodeRow:
         step = each.step if each.step is not None and each.step.attempt >= each.attempt else self._step(each)
-        outcome = Outcome(min(each.since, now), now)
-        if each.node.effect != "once" or not self.ledger.in_doubt(step):
-            return self.ledger.row(step, outcome, "cancelled")
-        error = NodeError(
-            each.node.id,
-            "It may have happened: it was stopped while it ran.",
-            "Look whether it did.",
-        )
-        return self.ledger.row(step, replace(outcome, error=error), "unknown")
+        return self.ledger.cut_row(step, Outcome(min(each.since, now), now))
 
     async def _end(self, rows: Sequence[NodeRow], status: RunStatus, error: ParlanceError | None) -> None:
         """Write the end. From here on nothing can stop the run in another way."""
@@ -446,8 +394,3 @@ class LiveRun:
 
 def _error_text(error: ParlanceError) -> str:
     return f"Node '{error.node}' failed: {error}" if isinstance(error, NodeError) else str(error)
-
-
-def dealt_with(node: Node, outcome: Outcome) -> Outcome:
-    """A failure that `on_error` deals with: the outputs stay as they were, and the state says what happened."""
-    return replace(outcome, writes={error_field(node.id): str(outcome.error)})

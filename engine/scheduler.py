@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.errors import NodeError
 from engine.graph import Arrow, Graph
 from engine.history import History, Past
 
@@ -191,6 +192,19 @@ class Scheduler:
         if name is not None and state.get(name) != rounds:
             state = {**state, name: rounds}
         return Visit(node, self._visits[node], self._entries[node], rounds, past, state)
+
+
+def endless(graph: Graph, started: Iterable[Visit]) -> NodeError | None:
+    """What is wrong with a visit that a cycle has led to more often than the document allows."""
+    most = graph.workflow.execution.max_visits
+    for visit in started:
+        if visit.entry > most:
+            return NodeError(
+                graph.nodes[visit.node].id,
+                f"The cycle came back to it more than {most} times.",
+                "Let a route lead out of the cycle, or raise config.execution.max_visits.",
+            )
+    return None
 
 
 def _closure(node: int, waits: Mapping[int, int]) -> int:
