@@ -44,6 +44,7 @@ class Executor:
         self._runs: dict[str, LiveRun] = {}
         self._claiming = asyncio.Lock()
         self._nudging: set[asyncio.Task[None]] = set()
+        self._leaving = False
 
     def live(self, run_id: str) -> LiveRun | None:
         """The run, while it is executed here."""
@@ -76,6 +77,8 @@ class Executor:
         None when somebody was faster, it is parked or has ended, or it is executed here already.
         """
         async with self._claiming:
+            if self._leaving:
+                return None
             if run_id in self._runs and self.live(run_id) is not None:
                 return None
             record = await self._store.claim(run_id, epoch, self._process_id)
@@ -108,7 +111,8 @@ class Executor:
         return any(live.host.next_due <= now for live in self._runs.values())
 
     async def leave(self) -> None:
-        """Let go of every run; whoever claims them goes on."""
+        """Let go of every run, and take none any more; whoever claims them goes on."""
+        self._leaving = True
         await asyncio.gather(*(live.leave() for live in list(self._runs.values())))
         if self._nudging:
             await asyncio.wait(self._nudging)
@@ -152,7 +156,7 @@ class Executor:
         def forget(_: asyncio.Future[dict[str, Any] | None]) -> None:
             if self._runs.get(record.id) is live:
                 del self._runs[record.id]
-            if record.parent_id is not None:
+            if record.parent_id is not None and not self._leaving:
                 task = asyncio.ensure_future(self._tell(record.parent_id))
                 self._nudging.add(task)
                 task.add_done_callback(self._nudging.discard)

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from engine.check import check
+from engine.children import child_id
 from engine.dispatch import LocalDispatcher, MakeDispatcher
 from engine.engine import Engine
 from engine.errors import Conflict, NotFound
@@ -61,7 +62,9 @@ class WatchedStore(SqliteRunStore):
         super().__init__(db)
         self._watch = watch
 
-    def append(self, run_id: str, epoch: int, rows: Sequence[NodeRow], *args: Any, **kwargs: Any) -> Awaitable[bool]:
+    def append(
+        self, run_id: str, epoch: int, rows: Sequence[NodeRow], *args: Any, **kwargs: Any
+    ) -> Awaitable[bool]:
         done = super().append(run_id, epoch, rows, *args, **kwargs)
         future = asyncio.ensure_future(done)
         future.add_done_callback(lambda _: self._watch.count(len(rows)))
@@ -88,10 +91,13 @@ def nested_workflow(document: Nested) -> Workflow:
 
 
 async def begin(engine: Engine, document: Nested) -> str:
+    """Start it; its run's id."""
+
     async def saved(name: str) -> str | None:
         return document.library.get(name)
 
-    return await engine.start(nested_workflow(document), document.inputs, workflows=saved)
+    workflow = await asyncio.to_thread(nested_workflow, document)
+    return await engine.start(workflow, document.inputs, workflows=saved)
 
 
 async def followed(engine: Engine, run_id: str, random: Random) -> dict[str, Any]:
@@ -120,13 +126,17 @@ async def result_below(engine: Engine, run_id: str) -> Result:
 
 
 async def _visits(engine: Engine, run_id: str) -> AsyncIterator[tuple[str, int]]:
+    """Of visits that failed it is a matter of time which of their elements had ended."""
     record = await engine.record(run_id)
+    rows = await engine.store.rows(run_id)
     if record.part is None:
-        for row in await engine.store.rows(run_id):
+        for row in rows:
             if row.counts:
                 yield row.path, row.iteration
+    failed = {(r.path, r.iteration) for r in rows if r.ends_visit and r.status == "failed"}
+    lost = {child_id(record, f"{path}[{n}]", iteration) for path, iteration in failed for n in range(100)}
     for child in await engine.store.children(run_id):
-        if child.status == "ok":
+        if child.status == "ok" and child.id not in lost:
             async for visit in _visits(engine, child.id):
                 yield visit
 
@@ -135,7 +145,9 @@ async def ended_calls(engine: Engine, run_id: str) -> set[str]:
     """The keys of all calls of the tree whose row is on disk."""
     record = await engine.record(run_id)
     rows = await engine.store.rows(run_id)
-    keys = {f"{run_id}/{r.path}/{r.iteration}" for r in rows if r.kind == "tool" and r.status in ("ok", "failed")}
+    keys = {
+        f"{run_id}/{r.path}/{r.iteration}" for r in rows if r.kind == "tool" and r.status in ("ok", "failed")
+    }
     for child in await engine.store.children(record.id):
         keys |= await ended_calls(engine, child.id)
     return keys

@@ -175,11 +175,13 @@ class Interpreter:
     def end(self, visit: Visit) -> None:
         sees = self.state(set(visit.past)) | {f"_loop_iteration_{visit.node}": visit.rounds}
         node = self.nodes[visit.node]
+        before = len(self.started)
         try:
             found = self.mapped(node, sees) if "for_each" in node else self.once(node, sees, visit.node)
         except Broken:
             if "on_error" not in node:
                 raise
+            del self.started[before:]  # which elements had ended by then is a matter of time
             visit.failed = node["on_error"] != "continue"
             found = {f"_error_{visit.node}": True}
         visit.writes = {**found, f"_loop_iteration_{visit.node}": visit.rounds + 1}

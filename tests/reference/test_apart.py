@@ -10,7 +10,7 @@ import pytest
 OURS = ("engine", "sessions", "tools", "chat", "app")
 
 
-@pytest.mark.parametrize("name", ["interpreter", "documents", "work"])
+@pytest.mark.parametrize("name", ["interpreter", "documents", "nested", "work"])
 def test_it_imports_nothing_of_the_engine(name: str) -> None:
     tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
     froms = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
