@@ -40,6 +40,7 @@ async def _examine(house: House) -> list[dict[str, Any]]:
             *_store(house),
             *await _models(house),
             *await _limits(house),
+            *_sandbox(house),
             *_page(house),
         ]
     finally:
@@ -135,6 +136,18 @@ async def _limits(house: House) -> list[dict[str, Any]]:
         paused = f", paused for {state['paused']:.0f} s" if state["paused"] else ""
         found.append(_finding(name, "ok", f"{said}; {state['calls']} under way{paused}"))
     return found
+
+
+def _sandbox(house: House) -> Iterator[dict[str, Any]]:
+    """Whether code nodes can run."""
+    reason = house.sandbox.available()
+    if reason:
+        yield _finding("sandbox", "missing", reason, "Until then code nodes are refused.")
+        return
+    built = (
+        "built" if house.sandbox.built else "is built when code first runs, which takes about half a minute"
+    )
+    yield _finding("sandbox", "ok", f"Python on WebAssembly, {built}")
 
 
 def _page(house: House) -> Iterator[dict[str, Any]]:

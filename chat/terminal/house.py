@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sessions.postgres import Postgres
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
+    from tools.sandbox.pool import Sandbox
 
 OWNER = "local"
 
@@ -36,6 +37,9 @@ class House(Protocol):
 
     @property
     def models(self) -> Models: ...
+
+    @property
+    def sandbox(self) -> Sandbox: ...
 
     @property
     def engine(self) -> Engine: ...

@@ -25,7 +25,7 @@ PRESETS: Mapping[str, tuple[float, int]] = {
     "max": (600.0, 1024),
 }
 """Seconds and megabytes of each preset."""
-LONGEST_CODE = 100_000
+LONGEST_CODE, LONGEST_PRINTED = 100_000, 500
 
 
 async def run(step: Step) -> Mapping[str, Any]:
@@ -72,15 +72,21 @@ async def execute(step: Step, code: str, inputs: Mapping[str, Any]) -> SandboxRe
     async def call(name: str, args: dict[str, Any]) -> Any:
         return step.hide(await reading[name](args, context_of(step, name)))
 
-    return await box.run(
-        code,
-        inputs,
-        timeout=seconds,
-        memory_mb=megabytes,
-        call_tool=call,
-        tools=tuple(reading),
-        allowed_modules=options.allowed_modules,
-    )
+    try:
+        return await box.run(
+            code,
+            inputs,
+            timeout=seconds,
+            memory_mb=megabytes,
+            call_tool=call,
+            tools=tuple(reading),
+            allowed_modules=options.allowed_modules,
+        )
+    except ToolError as error:
+        printed = str(getattr(error, "stdout", "")).strip()
+        if printed:
+            error.message += f" Before that it printed: {printed[-LONGEST_PRINTED:]}"
+        raise
 
 
 def limits(options: SandboxOptions) -> tuple[float, int]:

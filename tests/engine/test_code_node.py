@@ -116,6 +116,7 @@ async def test_code_runs_once_per_element(sandbox: Sandbox, tmp_path: Path) -> N
             "result = 'many'[: inputs['a'] + 9]",
             "The result of the code does not fit. The output 'sum' does not fit",
         ),
+        ("print('so far')\nresult = {}['x' * inputs['a']]", "KeyError: 'x'. Before that it printed: so far"),
         ("result = {1, 2}", "which JSON cannot hold"),
         (
             "if inputs['a'] > 100:\n    result = 1",

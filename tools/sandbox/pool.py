@@ -54,7 +54,7 @@ class Sandbox:
 
     def available(self) -> str | None:
         """None where code can run; else the reason why not, as a sentence with its fix. Starts nothing."""
-        if self._refused:
+        if self._refused or self._idle or self._busy:
             return self._refused
         if sys.maxsize < 2**32 or platform.machine().lower() not in MACHINES:
             return f"The sandbox has no build for this kind of machine ({platform.machine()})."
@@ -72,6 +72,11 @@ class Sandbox:
             if reason
             else None
         )
+
+    @property
+    def built(self) -> bool:
+        """Whether the guest is there already; if not, the first run waits for it."""
+        return self._place().exists()
 
     def warm(self) -> None:
         """Start a worker in the background, so that the first run does not wait for it."""
