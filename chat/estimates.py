@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.check import check
 from engine.errors import NotFound, WorkflowInvalid
-from engine.prepare import check_here
 
 if TYPE_CHECKING:
     from engine.estimate import Estimate
@@ -24,10 +25,12 @@ async def estimate(
     store: RunStore,
     workflows: Workflows,
 ) -> Estimate:
-    """WorkflowInvalid for a document with errors, InputError for inputs that do not fit."""
+    """Also of a run that would cost more than its budget. WorkflowInvalid for a document with other errors,
+    InputError for inputs that do not fit.
+    """
     from engine.estimate import Estimator
 
-    checked = await check_here(text, tools, models)
+    checked = await asyncio.to_thread(check, text, tools)
     if checked.workflow is None:
         raise WorkflowInvalid(checked.problems)
 

@@ -26,7 +26,10 @@ async def check_here(text: str, tools: ToolRegistry, models: ModelClient) -> Che
 async def add_machine(checked: Checked, tools: ToolRegistry, models: ModelClient) -> Checked:
     """What was checked, with what depends on the models here; without llm nodes these are not asked."""
     named = asked_for(checked.document, tools)
-    return on_machine(checked, tools, await models.machine(named)) if named else checked
+    if not named:
+        return checked
+    machine = await models.machine(named)
+    return await asyncio.to_thread(on_machine, checked, tools, machine)
 
 
 async def check_for_run(text: str, tools: ToolRegistry, models: ModelClient) -> Checked:
@@ -36,7 +39,8 @@ async def check_for_run(text: str, tools: ToolRegistry, models: ModelClient) -> 
     if checked.workflow is None or not named:
         return checked
     machine = await models.machine(named)
-    found = at_start(on_machine(checked, tools, machine).problems, machine)
+    here = await asyncio.to_thread(on_machine, checked, tools, machine)
+    found = at_start(here.problems, machine)
     broken = any(problem.severity == "error" for problem in found)
     return replace(checked, problems=found, workflow=None if broken else checked.workflow)
 

@@ -20,6 +20,7 @@ from engine.models.names import Target
 from engine.nodes.llm import reply_schema
 from engine.nodes.tool_turns import ROUNDS
 from engine.pins import DEEPEST
+from engine.ports import Asked
 from engine.workflow import MISSING, Edge, Node, Workflow
 
 PARALLEL = 8
@@ -128,7 +129,7 @@ class Reckoning:
         return Need(seconds=self._seconds(node, Rendering(node, known), (0.0, most)))
 
     def _model_node(self, node: Node, known: Known) -> Need:
-        targets = [self.facts.targets[asked] for asked in candidates(node.llm, self.facts.force_model)]
+        targets = [self._target_of(asked) for asked in candidates(node.llm, self.facts.force_model)]
         found = [target for target in targets if isinstance(target, Target)]
         for reason in (target for target in targets if isinstance(target, str)):
             self.unknown[f"The model of {node.id} can't be reached: {reason}"] = None
@@ -183,8 +184,11 @@ class Reckoning:
         kind = field.type.item if node.each is not None and field.type.name == "list" else field.type
         return size_of(kind, field.enum, known.count)
 
+    def _target_of(self, asked: Asked) -> Target | str:
+        return self.facts.targets.get(asked, f"nothing is known of {asked[0] or 'it'}.")
+
     def _first(self, node: Node) -> Target | None:
-        found = [self.facts.targets[asked] for asked in candidates(node.llm, self.facts.force_model)]
+        found = [self._target_of(asked) for asked in candidates(node.llm, self.facts.force_model)]
         return found[0] if found and isinstance(found[0], Target) else None
 
     def _prompt(self, node: Node, rendering: Rendering) -> Range:

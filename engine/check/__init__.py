@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from engine.check.children import Children, Lookup
 from engine.check.machine import IDS as MACHINE_RULES
 from engine.check.machine import Machine, at_start, machine_problems
+from engine.check.money import IDS as MONEY_RULES
+from engine.check.money import money_problems
 from engine.check.patches import apply, apply_patches, unite
 from engine.document import Document, read_document
 from engine.problems import Problem
@@ -73,14 +75,26 @@ def _check(text: str, tools: ToolRegistry, machine: Machine | None, children: Ch
     document = read_document(text)
     problems = _in_order(document, _problems(document, tools, machine, children))
     broken = document.data is None or any(p.severity == "error" for p in problems)
-    return Checked(problems, None if broken else build_workflow(document, tools), document)
+    workflow = None if broken else build_workflow(document, tools)
+    return _within_budget(Checked(problems, workflow, document), tools, machine)
 
 
 def on_machine(checked: Checked, tools: ToolRegistry, machine: Machine) -> Checked:
     """What `check` would have said with this machine, without checking all the rest again."""
-    others = [p for p in checked.problems if p.rule not in MACHINE_RULES]
+    others = [p for p in checked.problems if p.rule not in MACHINE_RULES | MONEY_RULES]
     found = machine_problems(checked.document, tools, machine)
-    return replace(checked, problems=_in_order(checked.document, [*others, *found]))
+    again = replace(checked, problems=_in_order(checked.document, [*others, *found]))
+    return _within_budget(again, tools, machine)
+
+
+def _within_budget(checked: Checked, tools: ToolRegistry, machine: Machine | None) -> Checked:
+    """With what the whole workflow would cost here, where the document has a budget."""
+    found = money_problems(checked.document, tools, machine, checked.workflow)
+    if not found:
+        return checked
+    problems = _in_order(checked.document, [*checked.problems, *found])
+    broken = any(p.severity == "error" for p in found)
+    return replace(checked, problems=problems, workflow=None if broken else checked.workflow)
 
 
 def _in_order(document: Document, problems: Iterable[Problem]) -> tuple[Problem, ...]:

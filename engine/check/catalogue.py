@@ -16,6 +16,7 @@ from engine.check import (
     failures,
     flow,
     machine,
+    money,
     names,
     references,
     routes,
@@ -43,6 +44,7 @@ FAMILIES: Mapping[str, Sequence[Rule]] = {
     "Secrets": secrets.RULES,
     "What is not there yet": availability.RULES,
     "The machine": machine.RULES,
+    "Money": money.RULES,
 }
 RULES: tuple[Rule, ...] = tuple(rule for rules in FAMILIES.values() for rule in rules)
 

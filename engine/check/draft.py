@@ -36,11 +36,15 @@ if TYPE_CHECKING:
     from engine.check.children import Children
     from engine.check.machine import Machine
     from engine.document import Document
+    from engine.workflow import Workflow
     from tools.registry import ToolRegistry
 
 
 class Draft:
-    """All that the rules ask about one document. Everything is read once, on first use."""
+    """All that the rules ask about one document. Everything is read once, on first use.
+
+    `workflow` is what a document that has passed all other rules makes, for those that look at the whole.
+    """
 
     def __init__(
         self,
@@ -49,8 +53,10 @@ class Draft:
         machine: Machine | None = None,
         unsure: Sequence[str] = (),
         children: Children | None = None,
+        workflow: Workflow | None = None,
     ) -> None:
         self.document = document
+        self.workflow = workflow
         self.tools = tools
         self.machine = machine
         self.children = children

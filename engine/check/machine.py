@@ -5,7 +5,7 @@ starts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.check.draft import Draft
@@ -18,6 +18,7 @@ from engine.problems import Problem
 
 if TYPE_CHECKING:
     from engine.document import Document
+    from engine.models.names import Target
     from tools.registry import ToolRegistry
 
 
@@ -27,13 +28,15 @@ class Machine:
 
     `model` answers where the document names none; it is None, too, for a document that always names one.
     `providers` are those whose key is set. `known_models` are names `provider/model`; of a provider that occurs
-    in it, the list is complete. `forced` says that every call goes to `model`, whatever the document names.
+    in it, the list is complete. `targets` says where the names of the document lead (None: where it names none).
+    `forced` says that every call goes to `model`, whatever the document names.
     """
 
     model: ModelInfo | None
     providers: frozenset[str] | None = None
     known_models: frozenset[str] | None = None
     forced: bool = False
+    targets: Mapping[str | None, Target] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

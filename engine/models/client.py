@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,17 @@ class Models(ModelClient):
             frozenset(reachable),
             None if forced else await self._fetched(named),
             forced=forced,
+            targets=await self._targets(named),
         )
+
+    async def _targets(self, named: Collection[str | None]) -> dict[str | None, Target]:
+        """Where these names lead; with a forced model all of them, and its own, to that one."""
+        force = self._chooser.choice.force_model
+        found: dict[str | None, Target] = {}
+        for name in {force, *named} if force else set(named):
+            with suppress(ModelMissing):
+                found[name] = await self._chooser.target(name)
+        return found
 
     async def _usual(self) -> ModelInfo | None:
         """The model that answers where none is named, by name only; None where there is none."""

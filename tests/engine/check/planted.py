@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.check import Machine
+from engine.models.names import Target
 from engine.ports import ModelInfo
 from tools.registry import BUILT_IN, Tool, ToolContext, ToolRegistry
 
@@ -71,6 +72,14 @@ MACHINES: dict[str, Machine | None] = {
     "able": Machine(_MINI, providers=frozenset({"openai"})),
     "without a model": Machine(None),
     "without a key": Machine(_MINI, providers=frozenset({"ollama"})),
+    "with prices": Machine(
+        _MINI,
+        providers=frozenset({"openai"}),
+        targets={
+            name: Target(_MINI.name, "openai", "gpt-5.4-mini", "openai", "a test")
+            for name in (None, _MINI.name)
+        },
+    ),
     "with Ollama": Machine(
         _MINI,
         providers=frozenset({"openai", "ollama"}),
@@ -464,5 +473,22 @@ PLANTED: tuple[Planted, ...] = (
         "{provider: ollama, model: qwen4, ",
         "model: qwen4",
         machine="with Ollama",
+    ),
+    # money
+    Planted(
+        "over-budget",
+        "complaint",
+        "execution: {timeout: 300",
+        "execution: {budget_usd: 0.00001, timeout: 300",
+        "budget_usd",
+        machine="with prices",
+    ),
+    Planted(
+        "may-pass-budget",
+        "complaint",
+        "execution: {timeout: 300",
+        "execution: {budget_usd: 0.01, timeout: 300",
+        "budget_usd",
+        machine="with prices",
     ),
 )
