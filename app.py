@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from chat.assistant import Assistant
     from chat.service import ChatService
+    from engine.dispatch import MakeDispatcher
     from engine.engine import Engine
     from engine.models import Models
     from engine.models.limits import Limits
     from engine.ports import RunStore
     from engine.timetable import Timetable
     from sessions.db import Database
+    from sessions.limit_queue import Leases
     from sessions.postgres import Postgres
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
@@ -109,19 +111,57 @@ class House:
         from engine.models.limits import Limit
         from engine.process import this_process
         from sessions.limit_queue import SharedLimits
-        from sessions.limits import SqlLeases
 
         bounds = {
             name: Limit(found.calls, found.requests_per_minute, found.tokens_per_minute)
             for name, found in self._settings.limits.items()
         }
-        return SharedLimits(SqlLeases(self.db), bounds, this_process(None, time.time()))
+        return SharedLimits(self._leases, bounds, this_process(None, time.time()))
+
+    @cached_property
+    def _lease_server(self) -> Postgres | None:
+        """As `postgres`, with a writer of its own: who waits for a model keeps no run waiting."""
+        url = self._settings.postgres_url
+        if url is None:
+            return None
+        from sessions.postgres import open_postgres
+
+        return open_postgres(url.get_secret_value())
+
+    @property
+    def _leases(self) -> Leases:
+        if self._lease_server is not None:
+            from sessions.postgres_limits import PostgresLeases
+
+            return PostgresLeases(self._lease_server)
+        from sessions.limits import SqlLeases
+
+        return SqlLeases(self.db)
 
     @cached_property
     def engine(self) -> Engine:
         from engine.engine import Engine
 
-        return Engine(self.store, self.models, self.tools, secrets=self._secret, sandbox=self.sandbox)
+        return Engine(
+            self.store,
+            self.models,
+            self.tools,
+            secrets=self._secret,
+            sandbox=self.sandbox,
+            dispatcher=self._dispatcher,
+        )
+
+    @property
+    def _dispatcher(self) -> MakeDispatcher:
+        """Who executes runs: this process, or workers that share the PostgreSQL database."""
+        url = self._settings.postgres_url
+        if self._settings.dispatch == "local" or self.postgres is None or url is None:
+            from engine.dispatch import LocalDispatcher
+
+            return LocalDispatcher
+        from sessions.dbos_dispatch import for_workers
+
+        return for_workers(self.postgres, url.get_secret_value(), self.version)
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -140,7 +180,7 @@ class House:
         from chat.schedules import make_timetable
         from sessions.schedules import SqlScheduleStore
 
-        store = SqlScheduleStore(self.db)
+        store = SqlScheduleStore(self.postgres or self.db)
         return make_timetable(store, self.engine, self.workflows, self.models, self.tools)
 
     @cached_property
@@ -214,7 +254,7 @@ class House:
         for part in ("service", "engine", "sandbox", "models"):
             if part in made:
                 await made[part].close()
-        for name in ("postgres", "db"):
+        for name in ("_lease_server", "postgres", "db"):
             if made.get(name) is not None:
                 made[name].close()
 

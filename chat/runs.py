@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chat.answers import Answer
-from chat.events import Event, Failed, NodeChanged, RunEnded, RunStarted, RunWaiting
+from chat.events import Event, Failed, NodeChanged, RunEnded, RunStarted, RunWaiting, Step
 from chat.hub import Hub
 from chat.parts import Parts
 from engine.errors import ParlanceError
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 logger = logging.getLogger(__name__)
+
+LACKING_SECONDS = 1.0
+"""How often it is looked whether anybody can execute a run that has not started."""
 
 
 class RunFollower:
@@ -57,12 +60,31 @@ class RunFollower:
 
     async def _follow(self, run: OpenRun) -> None:
         self._nudge(run, "running")
+        watching = asyncio.create_task(self._say_what_lacks(run))
         try:
             async for event in self._engine.events(run.run_id, until_waiting=True):
                 await self._take(run, event)
         except ParlanceError as error:
             logger.exception("Run %s could not be followed", run.run_id)
             await self._write(run, Failed(error.code, error.message, error.fix))
+        finally:
+            watching.cancel()
+
+    async def _say_what_lacks(self, run: OpenRun) -> None:
+        """As long as nobody executes the run, a step of the answer says why."""
+        said: str | None = None
+        while True:
+            await asyncio.sleep(LACKING_SECONDS)
+            try:
+                found = await self._engine.lacking(run.run_id)
+            except ParlanceError as error:
+                logger.warning("Run %s can't be looked at: %s", run.run_id, error)
+                continue
+            answer = self._answer_of(run.message_id)
+            if found != said and answer is not None and not answer.live.ended:
+                status = "running" if found else "ok"
+                answer.live.publish(Step(f"waits-{run.run_id}", found or said or "", status))
+            said = found
 
     async def _take(self, run: OpenRun, event: RunEvent) -> None:
         if event.kind == "run_ended":

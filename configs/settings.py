@@ -10,7 +10,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import (
@@ -50,6 +50,7 @@ class Settings(BaseModel):
 
     home: Path = Field(default_factory=lambda: user_data_path("parlance", appauthor=False))
     database_url: SecretStr | None = None
+    dispatch: Literal["local", "dbos"] = "local"
     model: str | None = None
     force_model: str | None = None
     api_base: str | None = None
@@ -100,6 +101,15 @@ class Settings(BaseModel):
             raise ValueError(
                 "PARLANCE_API_BASE goes with PARLANCE_MODEL or PARLANCE_FORCE_MODEL: "
                 "set one of them to the model that this address serves, for example openai/my-model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_a_database(self) -> Settings:
+        if self.dispatch == "dbos" and self.postgres_url is None:
+            raise ValueError(
+                "PARLANCE_DISPATCH=dbos goes with a PostgreSQL database that all workers share: set "
+                "PARLANCE_DATABASE_URL to postgresql://user:password@host:5432/database"
             )
         return self
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from engine.errors import Conflict, NotFound, ParlanceError
+from engine.errors import Conflict, InputError, NotFound, ParlanceError
 from engine.executor import Executor, PlanLoader
 from engine.host import TIMEOUT
 from engine.live import LiveRun
@@ -59,6 +59,11 @@ class Dispatcher(Protocol):
     async def cancel(self, run_id: str) -> None: ...
 
     async def recover(self) -> list[str]: ...
+
+    async def work(self, slots: int) -> None:
+        """Execute what others store, up to `slots` runs at once, until `close`. InputError where that is not how
+        runs are executed."""
+        ...
 
     def live(self, run_id: str) -> LiveRun | None: ...
 
@@ -154,6 +159,13 @@ class LocalDispatcher:
         for child in await self._store.children(run_id):
             if child.end_event is None:
                 await self._stop(child.id)
+
+    async def work(self, slots: int) -> None:
+        raise InputError(
+            "There is nothing for a worker to do: whoever starts a run executes it.",
+            "Set PARLANCE_DISPATCH=dbos here and where runs are started, and PARLANCE_DATABASE_URL to a PostgreSQL "
+            "database that all of them share.",
+        )
 
     async def recover(self) -> list[str]:
         """Take over what has no living owner, now and from time to time; the ids of the runs that go on."""

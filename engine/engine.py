@@ -230,6 +230,21 @@ class Engine:
         """Go on with the unfinished runs whose process has ended, now and from time to time; those taken now."""
         return await self._dispatcher.recover()
 
+    async def work(self, slots: int) -> None:
+        """Execute runs that others start, up to `slots` at once, until `close`. InputError where nobody leaves any
+        to others.
+        """
+        await self._dispatcher.work(slots)
+
+    async def lacking(self, run_id: str) -> str | None:
+        """Why nobody executes the run although it could go on, in a sentence with its fix; else None. NotFound."""
+        said = await self._dispatcher.lacking()
+        if said is None:
+            return None
+        run = await self.store.get(run_id)
+        later = run.not_before is not None and run.not_before > self._clock.now()
+        return None if run.end_event is not None or run.parked or run.process is not None or later else said
+
     async def enter(self) -> str:
         """Tell the other processes of this store that this one lives; its id, under which it owns things."""
         return await self._dispatcher.enter()

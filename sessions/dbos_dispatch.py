@@ -9,9 +9,12 @@ do then, it does under an old epoch.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from engine.dispatch import BEAT, DUE, POLL, Chore, LocalDispatcher
 from engine.errors import Conflict, ParlanceError, RunError, StoreError
@@ -21,10 +24,12 @@ from sessions.dbos_tickets import DEATHS, Tickets
 from sessions.dbos_worker import DbosWorker, make_tables
 
 if TYPE_CHECKING:
+    from engine.dispatch import MakeDispatcher
     from engine.executor import PlanLoader
     from engine.nodes import Services
     from engine.plan import Plan
     from engine.ports import Process, RunRecord
+    from sessions.postgres import Postgres
     from sessions.postgres_runs import PostgresRunStore
 
 log = logging.getLogger(__name__)
@@ -219,6 +224,25 @@ class DbosDispatcher(LocalDispatcher):
         await super()._beat()
         if self._worker is not None:
             await self._tickets.register(self._process.id, self._version, self._slots)
+
+
+def for_workers(db: Postgres, url: str, version: str) -> MakeDispatcher:
+    """The dispatcher of an installation of this version whose runs are in this database."""
+    tickets = Tickets(db)
+    db.on_claimable(tickets.enqueue)
+    make: Any = partial(DbosDispatcher, tickets=tickets, url=url, version=f"{version}+{_sources()}")
+    return cast("MakeDispatcher", make)
+
+
+def _sources() -> str:
+    """What tells one state of the code that executes runs from another."""
+    found = hashlib.blake2b(digest_size=6)
+    root = Path(__file__).resolve().parent.parent
+    for folder in ("engine", "sessions", "tools"):
+        for path in sorted((root / folder).rglob("*.py")):
+            found.update(f"{path.relative_to(root)}\0".encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def _was_lost(live: LiveRun) -> bool:

@@ -22,6 +22,7 @@ from engine.gates import warnings
 if TYPE_CHECKING:
     from chat.terminal.progress import Progress
 
+LACKING_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 """How often it is looked whether a question that is put here has been answered elsewhere."""
 
@@ -41,6 +42,26 @@ async def follow(
     With `as_json` nothing is shown and nothing asked. Ctrl-C cancels the run.
     """
     _cancel_on_interrupt(house, run_id)
+    watching = asyncio.ensure_future(_say_what_lacks(house, run_id))
+    try:
+        return await _followed(house, run_id, as_json, asks_models, after)
+    finally:
+        watching.cancel()
+
+
+async def _say_what_lacks(house: House, run_id: str) -> None:
+    """Say on stderr, once, why the run does not start; better than to wait in silence."""
+    while True:
+        await asyncio.sleep(LACKING_SECONDS)
+        said = await house.engine.lacking(run_id)
+        if said is not None:
+            print(said, file=sys.stderr, flush=True)
+            return
+
+
+async def _followed(
+    house: House, run_id: str, as_json: bool, asks_models: bool, after: int
+) -> dict[str, Any]:
     if as_json:
         return await house.engine.wait(run_id)
     from chat.terminal.progress import Progress

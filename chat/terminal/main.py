@@ -31,6 +31,7 @@ VERBS = {
     "workflows": "chat.terminal.lists:workflows",
     "runs": "chat.terminal.lists:runs",
     "show": "chat.terminal.lists:show",
+    "worker": "chat.terminal.work:work",
     "schedule": "chat.terminal.schedules:schedule",
     "doctor": "chat.terminal.doctor:doctor",
 }
@@ -82,6 +83,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     _add_chat(verbs)
     _add_lists(verbs)
     _add_schedule(verbs)
+    _add_worker(verbs)
     return parser
 
 
@@ -216,3 +218,16 @@ def _add_schedule(verbs: Any) -> None:
         "remove": "forget it; runs that it has started go on",
     }.items():
         actions.add_parser(name, help=said).add_argument("id", metavar="ID")
+
+
+def _add_worker(verbs: Any) -> None:
+    worker = verbs.add_parser("worker", help="execute runs that others start, with PARLANCE_DISPATCH=dbos")
+    worker.add_argument(
+        "--concurrency", type=_slots, default=10, metavar="N", help="how many runs at once (default: 10)"
+    )
+
+
+def _slots(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= 1000:
+        raise argparse.ArgumentTypeError(f"{word!r} can't be used: give a number from 1 to 1000")
+    return int(word)

@@ -29,7 +29,11 @@ def run(house: House, arguments: argparse.Namespace) -> int:
     name = arguments.workflow
     if arguments.model:
         house.force_model(model_name(arguments.model))
-    bounds = {"limit_usd": arguments.budget, "ignore_gates": arguments.ignore_gates}
+    bounds = {
+        "limit_usd": arguments.budget,
+        "ignore_gates": arguments.ignore_gates,
+        "force_model": arguments.model,
+    }
     code = asyncio.run(_run(house, name, inputs, arguments.json, bounds))
     ignore_interrupts()
     return code
