@@ -21,13 +21,23 @@ _GONE = (
 def read_url(url: str) -> dict[str, Any]:
     """The parameters that a URL stands for. StoreError, without a word of it, where it can't be read."""
     try:
-        return conninfo.conninfo_to_dict(url)
+        parameters = conninfo.conninfo_to_dict(url)
+        if _is_plausible(parameters):
+            return parameters
+        raise psycopg.ProgrammingError
     except psycopg.Error:
         raise StoreError(
             "The address of the PostgreSQL database can't be read.",
             "Write PARLANCE_DATABASE_URL as postgresql://user:password@host:5432/database, "
             "with signs like @ / : # ? % in the password written as %40 %2F %3A %23 %3F %25.",
         ) from None
+
+
+def _is_plausible(parameters: dict[str, Any]) -> bool:
+    """An unquoted sign in the password makes the rest of it host, port or database, which messages name."""
+    port = str(parameters.get("port") or "")
+    names = f"{parameters.get('host') or ''}{parameters.get('dbname') or ''}{parameters.get('user') or ''}"
+    return "@" not in names and all(part.isdigit() or not part for part in port.split(","))
 
 
 class Translator:

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -38,13 +38,22 @@ async def _examine(house: House) -> list[dict[str, Any]]:
             *_versions(house),
             *_libraries(),
             *_store(house),
-            *await _models(house),
-            *await _limits(house),
+            *_run_store(house),
+            *await _tried("model", _models(house)),
+            *await _tried("limits", _limits(house)),
             *_sandbox(house),
             *_page(house),
         ]
     finally:
         await house.close()
+
+
+async def _tried(name: str, part: Awaitable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What it finds; that it can't be looked at, where the store it needs can't be reached."""
+    try:
+        return await part
+    except ParlanceError as error:
+        return [_finding(name, "missing", error.message, error.fix)]
 
 
 def _finding(name: str, status: str, detail: str, fix: str | None = None) -> dict[str, Any]:
