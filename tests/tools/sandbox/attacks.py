@@ -33,6 +33,7 @@ class Attack:
     timeout: float = 2.0
     memory_mb: int = 128
     within: float = 8.0
+    never: str | None = None
 
 
 def read_attacks() -> list[Attack]:

@@ -39,6 +39,7 @@ def test_attack(attack: Attack, box: Box, canaries: Canaries) -> None:
     took = time.monotonic() - began
     workers = box.workers()
     assert canaries.touched(workers, said) == []
+    assert attack.never is None or attack.never not in said
     assert took < attack.within
     assert len(said) < 200_000
     if attack.expect is None:
