@@ -16,13 +16,16 @@ Answer = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """`way` are the nodes in the order in which they end; sets are nodes that run side by side."""
+    """`way` are the nodes in the order in which they end; sets are nodes that run side by side. `replies` are what
+    the person answers, in turn, each with a text that stands in the question.
+    """
 
     inputs: Mapping[str, Any]
     answers: Mapping[str, Answer | Any]
     way: tuple[str | frozenset[str], ...]
     outputs: Mapping[str, Any]
     prompts: tuple[str, ...] = field(default=())
+    replies: tuple[tuple[str, Any], ...] = ()
 
 
 def after(mark: str, text: str = "{}") -> Answer:

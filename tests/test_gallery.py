@@ -6,6 +6,7 @@ outputs are right only when the inputs have come through.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -22,10 +23,14 @@ from engine.models import ModelChoice, Models
 from engine.workflow import Workflow
 from sessions.db import open_db
 from sessions.runs import SqliteRunStore
+from tests import gallery_scenarios
 from tests.fakes.openai_server import FakeOpenAI
-from tests.gallery_scenarios import SCENARIOS, Scenario
+from tests.gallery_scenarios import Scenario
+from tests.gallery_scenarios_kinds import KIND_SCENARIOS
 from tools.registry import ToolRegistry
+from tools.sandbox.pool import Sandbox
 
+SCENARIOS = {**gallery_scenarios.SCENARIOS, **KIND_SCENARIOS}
 PAGES = {
     "/page": ("text/plain", "A loaf costs 3 euros.\n"),
     "/data.json": ("application/json", '{"a": 1, "b": 2}'),
@@ -86,9 +91,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     with FakeOpenAI() as fake:
         models = Models(ModelChoice(model="openai/fake", api_base=fake.base_url, api_key="k", home=tmp_path))
         store = SqliteRunStore(db)
-        engine = Engine(store, models, tools, clock=FixedClock())
+        sandbox = Sandbox(size=1)
+        engine = Engine(store, models, tools, clock=FixedClock(), sandbox=sandbox)
         yield House(engine, store, fake, tools)
         await engine.close()
+        await sandbox.close()
         await models.close()
     db.close()
 
@@ -118,10 +125,14 @@ def answering(scenario: Scenario) -> Any:
 
 async def run(house: House, scenario: Scenario, workflow: Workflow, server: str) -> dict[str, Any]:
     house.fake.script = answering(scenario)
-    given = {
-        k: v.replace("{server}", server) if isinstance(v, str) else v for k, v in scenario.inputs.items()
-    }
-    return await house.engine.run(workflow, given)
+    given = json.loads(json.dumps(dict(scenario.inputs)).replace("{server}", server))
+    view = await house.engine.run(workflow, given)
+    for question, reply in scenario.replies:
+        asked = view["waiting"][0]
+        assert question in asked["question"]
+        await house.engine.answer(view["run_id"], asked["path"], reply)
+        view = await house.engine.wait(view["run_id"])
+    return view
 
 
 def test_every_example_has_a_scenario() -> None:
@@ -161,11 +172,18 @@ async def test_a_run_takes_its_way(house: House, server: str, name: str, number:
     view = await run(house, scenario, workflow, server)
     assert view["status"] == "ok", view["error"]
     assert view["outputs"] == {**view["outputs"], **scenario.outputs}
-    assert_way([node["id"] for node in view["nodes"]], scenario)
+    ended = [node["id"] for node in view["nodes"]]
+    assert_way([id for id in ended if "[" not in id], scenario)
     asked = house.fake.prompts()
     for text in scenario.prompts:
         assert any(text in prompt for prompt in asked), text
-    assert len(asked) == sum(node["kind"] == "llm" for node in view["nodes"])
+    assert len(asked) == sum(asks_model(workflow, id) for id in ended)
+
+
+def asks_model(workflow: Workflow, id: str) -> bool:
+    """Whether this row is of a call: of a node that runs once, or of one element of a list (`node[3]`)."""
+    node = workflow.nodes[id.partition("[")[0]]
+    return node.kind == "llm" and (node.each is None) == ("[" not in id)
 
 
 def assert_way(nodes: list[str], scenario: Scenario) -> None:
@@ -190,9 +208,15 @@ async def test_the_scenarios_take_every_edge(house: House, server: str, name: st
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_the_example_inputs_run(house: House, server: str, name: str) -> None:
-    """With values made up to fit the schemas, and the fetched page on this machine."""
+    """With values made up to fit the schemas, the fetched page on this machine, and a person who agrees."""
     example = read_example(GALLERY / f"{name}.yaml")
     _, workflow = load(name)
-    given = {k: f"{server}/data.json" if k == "url" else v for k, v in example.inputs.items()}
+    here = f"{server}/data.json"
+    given = {k: {"url": here, "urls": [here]}.get(k, v) for k, v in example.inputs.items()}
     view = await house.engine.run(workflow, given)
+    while view["status"] == "waiting":
+        asked = view["waiting"][0]
+        reply = asked["options"][0] if asked["options"] else "as you like"
+        await house.engine.answer(view["run_id"], asked["path"], reply)
+        view = await house.engine.wait(view["run_id"])
     assert view["status"] == "ok", view["error"]

@@ -74,7 +74,7 @@ def endless(draft: Draft) -> Iterator[Found]:
     if graph is None or graph.start not in graph.ending:
         return
     for component in graph.components:
-        stuck = component[0] in graph.reached and component[0] not in graph.ending
+        stuck = component[0] in graph.reached and component[0] not in graph.ending_well
         if stuck and all(w in component for v in component for w in graph.going[v]):
             node = draft.nodes[component[0]]
             ids = listed([f"'{draft.nodes[i].id}'" for i in component])

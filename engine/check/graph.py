@@ -60,10 +60,18 @@ class Graph:
 
     @cached_property
     def ending(self) -> frozenset[int]:
+        """Nodes from which a run can come to an end, if only by a failure that is dealt with."""
+        return self._leading_out(self.successors)
+
+    @cached_property
+    def ending_well(self) -> frozenset[int]:
         """Nodes from which a run can come to an end without a failure."""
+        return self._leading_out(self.going) if self.failures else self.ending
+
+    def _leading_out(self, following: Sequence[Sequence[int]]) -> frozenset[int]:
         ends = [v for v in range(self.size + 1) if v in self.exits or not self.ways[v]]
         before: list[list[int]] = [[] for _ in range(self.size + 1)]
-        for v, targets in enumerate(self.going):
+        for v, targets in enumerate(following):
             for t in targets:
                 before[t].append(v)
         return frozenset(_spread(ends, before))
