@@ -24,7 +24,7 @@ from engine.workflow import Field, Node, Workflow
 PARALLEL = 8
 """How many elements run at the same time where the document does not say."""
 
-LAG = 64
+LAG = 256
 """How many rows of elements that have ended may be on their way to the disk."""
 
 _END = frozenset({"ok", "failed"})

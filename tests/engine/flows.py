@@ -11,6 +11,7 @@ from textwrap import dedent
 from typing import Any
 
 from engine.check import check
+from engine.dispatch import LocalDispatcher, MakeDispatcher
 from engine.engine import Engine
 from engine.ports import Clock, ModelClient, ModelInfo
 from engine.workflow import Workflow
@@ -141,6 +142,7 @@ async def engine_on(
     synchronous: str = "NORMAL",
     process: str | None = None,
     sandbox: Sandbox | None = None,
+    dispatcher: MakeDispatcher = LocalDispatcher,
 ) -> AsyncIterator[Engine]:
     db = open_db(path, synchronous=synchronous)
     engine = Engine(
@@ -151,6 +153,7 @@ async def engine_on(
         process=process,
         secrets=(secrets or {}).get,
         sandbox=sandbox,
+        dispatcher=dispatcher,
     )
     try:
         yield engine
