@@ -101,17 +101,15 @@ class Rendering:
         return ELEMENTS if self.items is None else (len(self.items), len(self.items))
 
     def value(self, template: Template) -> Any:
-        """The value of a template; None when it is not known."""
-        ref = template.only_ref
-        if ref is None:
-            return None
-        own = self.node.inputs.get(ref.root) if ref.root != "state" else None
+        """The value of a template; None when not all of it is known."""
         try:
-            if own is not None:
-                return walk(self.value(own), ref.path)
-            return self.known.value(ref)
+            return template.render(self._known)
         except (KeyError, TemplateError):
             return None
+
+    def _known(self, ref: Ref) -> Any:
+        own = self.node.inputs.get(ref.root) if ref.root != "state" else None
+        return self.known.value(ref) if own is None else walk(own.render(self.known.value), ref.path)
 
     def size(self, template: Template | None) -> Range:
         """Tokens of a text: for one element, the mean of all."""
