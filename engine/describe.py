@@ -17,7 +17,8 @@ from engine.workflow import Kind
 
 DOCS_FILE = Path(__file__).resolve().parent.parent / "docs" / "format.md"
 
-_AVAILABLE: tuple[Kind, ...] = ("llm", "tool")
+_AVAILABLE: tuple[Kind, ...] = ("llm", "tool", "code", "ask")
+"""What a prompt tells of. A workflow node needs the name of a saved workflow, which a model would only make up."""
 _TYPES = {"string": "text", "number": "number", "integer": "whole number", "boolean": "true or false"}
 _SHORT_PARTS = ("flow", "field", "node", "edge", "route", "loop")
 _FULL_PARTS = (
@@ -29,7 +30,7 @@ _FULL_PARTS = (
 def describe_format(
     *, detail: Literal["short", "full"] = "full", node_kinds: Iterable[Kind] | None = None
 ) -> str:
-    """Markdown. `node_kinds` says which kinds to tell of; None means all in full, those that run in short."""
+    """Markdown. `node_kinds` says which kinds to tell of; None means all in full, the usual ones in short."""
     if detail == "short":
         return _short(tuple(node_kinds or _AVAILABLE))
     return _full(tuple(node_kinds or KIND_KEYS.values()))

@@ -43,28 +43,20 @@ def test_both_name_every_type_and_every_function() -> None:
 
 def test_the_short_text_fits_a_prompt_and_shows_one_spelling() -> None:
     text = describe_format(detail="short")
-    assert len(text) < 6000  # about 1,500 tokens
-    for absent in (
-        "for_each",
-        "on_error",
-        "logic",
-        "timeout_seconds",
-        "runtime",
-        "code",
-        "ask",
-        "agent",
-        "memory",
-    ):
+    assert len(text) < 6600  # about 1,600 tokens
+    for absent in ("logic", "timeout_seconds", "runtime", "agent", "memory", "max_parallel"):
         assert not re.search(rf"\b{absent}\b", text), absent
-    assert "A node with prompt" in text
-    assert "A node with tool" in text
+    for kind in ("prompt", "tool", "code", "ask"):
+        assert f"A node with {kind}" in text
+    for key in ("for_each", "on_error"):
+        assert f"`{key}`" in text
 
 
 def test_kinds_can_be_chosen() -> None:
     text = describe_format(detail="short", node_kinds=["llm"])
     assert "A node with prompt" in text
     assert "A node with tool" not in text
-    assert "A node with ask" in describe_format(detail="short", node_kinds=["llm", "ask"])
+    assert "A node with workflow" in describe_format(detail="short", node_kinds=["llm", "subflow"])
     assert "A node with `tool`" not in describe_format(node_kinds=["llm"])
 
 
