@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 HEADER = struct.Struct(">cI")
-LARGEST = 64 << 20
 
 HELLO = b"H"  # worker: ready for a run
 BROKEN = b"X"  # worker: cannot start; the reason

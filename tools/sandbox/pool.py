@@ -26,7 +26,6 @@ __all__ = ["Sandbox", "SandboxError", "SandboxResult", "SandboxRetry"]
 
 MACHINES = ("x86_64", "amd64", "arm64", "aarch64")
 RUNS_PER_WORKER = 500
-IDLE_SECONDS = 60.0
 LEAST_MEMORY_MB = 64
 MOST_MEMORY_MB = 2_048
 LARGEST_INPUTS = 16 << 20
@@ -36,12 +35,16 @@ class Sandbox:
     """Runs code that nobody has read. Made cheaply: nothing starts before `warm` or the first `run`.
 
     `folder` holds the compiled guest; None for the default place. At most `size` runs take place at the same time, the
-    others wait, which does not count as their time. One event loop uses it, and calls `close` in the end.
+    others wait, which does not count as their time. Of the workers that nobody needs for
+    `idle_seconds` one stays. One event loop uses it, and calls `close` in the end.
     """
 
-    def __init__(self, folder: Path | None = None, *, size: int | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, size: int | None = None, idle_seconds: float = 60.0
+    ) -> None:
         self._folder = folder
         self._size = size or min(4, max(2, os.cpu_count() or 2))
+        self._idle_seconds = idle_seconds
         self._free = asyncio.Semaphore(self._size)
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
@@ -156,18 +159,18 @@ class Sandbox:
         worker.idle_since = time.monotonic()
         self._idle.append(worker)
         if self._shrink is None and len(self._idle) > 1:
-            self._shrink = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
+            self._shrink = asyncio.get_running_loop().call_later(self._idle_seconds, self._let_go)
 
     def _let_go(self) -> None:
         """End the workers that nobody needed for a while, but for one."""
         self._shrink = None
-        limit = time.monotonic() - IDLE_SECONDS
+        limit = time.monotonic() - self._idle_seconds
         old = [worker for worker in self._idle[:-1] if worker.idle_since <= limit]
         self._idle = [worker for worker in self._idle if worker not in old]
         for worker in old:
             self._do(worker.kill())
         if len(self._idle) > 1:
-            self._shrink = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
+            self._shrink = asyncio.get_running_loop().call_later(self._idle_seconds, self._let_go)
 
     def _in_background(self) -> None:
         self._do(self._start_idle())

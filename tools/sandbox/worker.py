@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wasmtime.component import Func
 
 LARGEST_PRINTED = 64 << 10
-LARGEST_REPORT = 8 << 20
+LARGEST_REPORT = 4 << 20
 LARGEST_CALL = 1 << 20
 MEGABYTE = 1 << 20
 TABLE_ELEMENTS = 100_000

@@ -73,7 +73,7 @@ async def test_a_worker_is_used_again_and_replaced_after_many_runs(sandbox: Sand
     assert pids(sandbox) == [first]
     sandbox._idle[0].runs = pool.RUNS_PER_WORKER
     await sandbox.run("result = 1", {})
-    assert gone([first])
+    assert await asyncio.to_thread(gone, [first])
     await until(lambda: pids(sandbox))
 
 
@@ -93,9 +93,33 @@ async def test_an_idle_worker_that_died_is_noticed(sandbox: Sandbox) -> None:
     await sandbox.run("result = 1", {})
     (first,) = pids(sandbox)
     os.kill(first, signal.SIGKILL)
-    assert gone([first])
+    assert await asyncio.to_thread(gone, [first])
     await asyncio.sleep(0.1)
     assert (await sandbox.run("result = 3", {})).result == 3
+
+
+async def test_a_worker_that_does_not_answer_any_more_is_killed(sandbox: Sandbox) -> None:
+    await sandbox.run("result = 1", {})
+    (first,) = pids(sandbox)
+    os.kill(first, signal.SIGSTOP)
+    with pytest.raises(SandboxError, match=r"did not end within 0\.2 s"):
+        await sandbox.run("result = 1", {}, timeout=0.2)
+    assert await asyncio.to_thread(gone, [first])
+    assert (await sandbox.run("result = 5", {})).result == 5
+
+
+async def test_workers_that_nobody_needs_are_let_go_but_for_one() -> None:
+    sandbox = Sandbox(size=3, idle_seconds=0.2)
+    try:
+        nap = "import time; time.sleep(0.3)"
+        await asyncio.gather(*(sandbox.run(nap, {}) for _ in range(3)))
+        before = pids(sandbox)
+        assert len(before) == 3
+        await until(lambda: len(pids(sandbox)) == 1)
+        assert await asyncio.to_thread(gone, [pid for pid in before if pid not in pids(sandbox)])
+        assert (await sandbox.run("result = 6", {})).result == 6
+    finally:
+        await sandbox.close()
 
 
 async def test_a_run_that_is_cancelled_leaves_no_process(sandbox: Sandbox) -> None:
@@ -106,7 +130,7 @@ async def test_a_run_that_is_cancelled_leaves_no_process(sandbox: Sandbox) -> No
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert gone([first])
+    assert await asyncio.to_thread(gone, [first])
     assert (await sandbox.run("result = 4", {})).result == 4
 
 
@@ -119,7 +143,7 @@ async def test_closing_ends_all_workers_and_what_runs_on_them() -> None:
     await sandbox.close()
     with pytest.raises(SandboxError):
         await run
-    assert gone(before)
+    assert await asyncio.to_thread(gone, before)
     with pytest.raises(SandboxError, match="closed"):
         await sandbox.run("result = 1", {})
     assert pids(sandbox) == []
