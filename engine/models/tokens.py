@@ -2,7 +2,7 @@
 
 OpenAI's models are counted by their own tokenizer, whose tables LiteLLM brings along; nothing is ever fetched. For
 all others there is a rule of thumb by kinds of characters, which a test holds against the embedded model's
-tokenizer and OpenAI's: within a quarter for prose, and never less than two thirds of the truth.
+tokenizer and OpenAI's: within a quarter for English and for code, between a half and twice for all else.
 """
 
 from __future__ import annotations
