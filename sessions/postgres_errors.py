@@ -36,7 +36,7 @@ def read_url(url: str) -> dict[str, Any]:
 def _is_plausible(parameters: dict[str, Any]) -> bool:
     """An unquoted sign in the password makes the rest of it host, port or database, which messages name."""
     port = str(parameters.get("port") or "")
-    names = f"{parameters.get('host') or ''}{parameters.get('dbname') or ''}{parameters.get('user') or ''}"
+    names = f"{parameters.get('host') or ''}{parameters.get('dbname') or ''}"
     return "@" not in names and all(part.isdigit() or not part for part in port.split(","))
 
 
