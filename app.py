@@ -148,6 +148,7 @@ class House:
             self.tools,
             secrets=self._secret,
             sandbox=self.sandbox,
+            workflows=self.workflows.text,
             dispatcher=self._dispatcher,
         )
 

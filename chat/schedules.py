@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from engine.engine import SystemClock
-from engine.errors import NotFound, WorkflowInvalid
+from engine.errors import WorkflowInvalid
 from engine.prepare import prepare
 from engine.schedules import Schedule, ScheduleStore
 from engine.timetable import Timetable
@@ -28,12 +28,6 @@ def make_timetable(
 ) -> Timetable:
     """Schedules whose documents are the saved workflows, checked as the editor and as a run do."""
 
-    async def newest(owner: str, name: str) -> str | None:
-        try:
-            return (await workflows.get(owner, name)).yaml
-        except NotFound:
-            return None
-
     async def checked(text: str) -> Workflow:
         from engine.check import check
 
@@ -45,7 +39,7 @@ def make_timetable(
     async def ready(text: str) -> Workflow:
         return await prepare(text, tools, models)
 
-    return Timetable(store, engine, newest, checked=checked, ready=ready, clock=SystemClock())
+    return Timetable(store, engine, workflows.text, checked=checked, ready=ready, clock=SystemClock())
 
 
 def schedule_view(schedule: Schedule) -> dict[str, Any]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 LARGEST_TEXT = 200_000  # characters of a message
 POLL_SECONDS = 0.5  # how often a turn of another process is looked at
 BROWSER = "browser"
+LOCAL = "local"  # the one owner, until there are users
 
 
 class ChatService:
@@ -214,11 +215,11 @@ class ChatService:
         head = await self.conversations.head(owner, conversation_id)
         return await self.workflows.get(owner, head.workflow) if head.workflow else None
 
-    async def check(self, yaml: str) -> Checked:
+    async def check(self, yaml: str, owner: str = LOCAL) -> Checked:
         """What the one checker says of a document, and of the models here that it needs."""
         from engine.prepare import check_here
 
-        return await check_here(yaml, self.tools, self.models)
+        return await check_here(yaml, self.tools, self.models, self.workflows.of(owner))
 
     async def save_yaml(self, owner: str, conversation_id: str, yaml: str, summary: str) -> Version:
         """What the editor saves: the next version of the conversation's workflow, or a new one.
@@ -226,7 +227,7 @@ class ChatService:
         WorkflowInvalid when the checker finds errors: what is saved can run.
         """
         head = await self.conversations.head(owner, conversation_id)
-        await self._checked_workflow(yaml)
+        await self._checked_workflow(owner, yaml)
         name, number = await self.workflows.save(owner, head.workflow, yaml, summary)
         return await self._drafted(owner, conversation_id, name, number)
 
@@ -257,7 +258,7 @@ class ChatService:
         text = yaml if yaml is not None else current.yaml if current else None
         if text is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        workflow = await prepare(text, self.tools, self.models)
+        workflow = await prepare(text, self.tools, self.models, self.workflows.of(owner))
         task = asyncio.create_task(self._start_run(owner, conversation_id, workflow, inputs))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -274,7 +275,7 @@ class ChatService:
     ) -> str:
         """Run a document outside of any conversation; the run's id. WorkflowInvalid, InputError; Conflict where a
         gate blocks it."""
-        workflow = await prepare(yaml, self.tools, self.models)
+        workflow = await prepare(yaml, self.tools, self.models, self.workflows.of(owner))
         return await self.engine.start(
             workflow, inputs, owner=owner, limit_usd=limit_usd, ignore_gates=ignore_gates
         )
@@ -385,9 +386,9 @@ class ChatService:
         self.hub.publish(owner, conversation_id, "draft", workflow=name, version=version)
         return await self.workflows.get(owner, name, version)
 
-    async def _checked_workflow(self, yaml: str) -> Workflow:
+    async def _checked_workflow(self, owner: str, yaml: str) -> Workflow:
         """Of a document that is to be saved: what the machine lacks does not matter yet."""
-        checked = await self.check(yaml)
+        checked = await self.check(yaml, owner)
         if checked.workflow is None:
             raise WorkflowInvalid(checked.problems)
         return checked.workflow

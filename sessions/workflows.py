@@ -68,6 +68,20 @@ Versions = list[Version]
 Summaries = list[Summary]
 
 
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What one owner has saved: texts by name."""
+
+    store: Workflows
+    owner: str
+
+    async def text(self, name: str) -> str | None:
+        return await self.store.text(self.owner, name)
+
+    async def names(self) -> list[str]:
+        return [summary.name for summary in await self.store.list(self.owner)]
+
+
 class Workflows:
     """The store of workflows. What belongs to another owner is NotFound."""
 
@@ -111,6 +125,17 @@ class Workflows:
             what = f'workflow "{name}"' if version is None else f'version {version} of a workflow "{name}"'
             raise NotFound(f"There is no {what}.", "The page and `app.py workflows` list what there is.")
         return Version(**dict(rows[0]))
+
+    async def text(self, owner: str, name: str) -> str | None:
+        """The newest text, None where there is no such workflow."""
+        try:
+            return (await self.get(owner, name)).yaml
+        except NotFound:
+            return None
+
+    def of(self, owner: str) -> Library:
+        """The workflows of one owner, for the checker."""
+        return Library(self, owner)
 
     async def list(self, owner: str) -> Summaries:
         """The one changed last comes first."""

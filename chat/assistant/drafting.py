@@ -6,7 +6,6 @@ rounds and the rule that nothing wrong is saved hold everywhere.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from chat.assistant.prompts import problem_lines, prompt
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Problems, Step, Text
 from chat.turns import CurrentWorkflow
-from engine.prepare import add_machine
+from engine.prepare import add_machine, check_text
 from engine.problems import Problem
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Drafting:
     ) -> AsyncIterator[Event | Outcome]:
         """Check a document as it stands; save it as a version of `base`, or as a new workflow."""
         started = time.monotonic()
-        text, checked = await asyncio.to_thread(mend_and_check, text, self.turn)
+        text, checked = await mend_and_check(text, self.turn)
         checked = await add_machine(checked, self.turn.house.tools, self.turn.house.models)
         self._checks += 1
         detail = _detail(checked.errors)
@@ -158,15 +157,16 @@ class Drafting:
         return prompt("problems", problems=lines, document=numbered(document), or_write=or_write)
 
 
-def mend_and_check(text: str, turn: Turn) -> tuple[str, Checked]:
+async def mend_and_check(text: str, turn: Turn) -> tuple[str, Checked]:
     """Mend what is certain in a model's YAML, then check it."""
-    from engine.check import apply_patches, check
+    from engine.check import apply_patches
 
-    checked = check(text, turn.house.tools)
+    saved = turn.house.workflows.of(turn.owner)
+    checked = await check_text(text, turn.house.tools, saved)
     certain = [p for p in checked.problems if p.rule in MENDED_SILENTLY and p.patch]
     if certain:
         text = apply_patches(text, certain)
-        checked = check(text, turn.house.tools)
+        checked = await check_text(text, turn.house.tools, saved)
     return text, checked
 
 

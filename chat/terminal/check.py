@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chat.terminal.files import read_text
-from chat.terminal.house import House
+from chat.terminal.house import OWNER, House
 from engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,21 +39,31 @@ def check(house: House, arguments: argparse.Namespace) -> int:
 
 
 def _checked(house: House, texts: Sequence[str]) -> list[Checked]:
-    """What the checker says of each text. The models are asked only where one has an llm node."""
-    from engine.check import check as check_text
+    """What the checker says of each text. The models are asked only where one has an llm node, and the store only
+    where one runs a saved workflow.
+    """
+    from engine.check import check
+    from engine.check.children import named_in
     from engine.check.machine import asked_for
 
-    found = [check_text(text, house.tools) for text in texts]
-    if any(asked_for(checked.document, house.tools) for checked in found):
+    found = [check(text, house.tools) for text in texts]
+    if any(asked_for(c.document, house.tools) or named_in(c.document) for c in found):
         return asyncio.run(_on_this_machine(house, found))
     return found
 
 
 async def _on_this_machine(house: House, found: Sequence[Checked]) -> list[Checked]:
-    from engine.prepare import add_machine
+    from engine.check.children import named_in
+    from engine.prepare import add_machine, check_text
 
     try:
-        return [await add_machine(checked, house.tools, house.models) for checked in found]
+        whole = [
+            await check_text(c.document.text, house.tools, house.workflows.of(OWNER))
+            if named_in(c.document)
+            else c
+            for c in found
+        ]
+        return [await add_machine(checked, house.tools, house.models) for checked in whole]
     finally:
         await house.close()
 

@@ -70,7 +70,7 @@ async def _checked(house: House, name: str, text: str, as_json: bool) -> Workflo
     """
     from engine.prepare import check_for_run
 
-    checked = await check_for_run(text, house.tools, house.models)
+    checked = await check_for_run(text, house.tools, house.models, house.workflows.of(OWNER))
     if checked.workflow is not None:
         print_problems(name, checked.problems, to_stderr=True)
         return checked.workflow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from engine.check.machine import asked_for
 from engine.errors import WorkflowInvalid
 from engine.ports import ModelInfo
 from engine.prepare import check_for_run, check_here, prepare
+from sessions.db import open_db
+from sessions.workflows import Workflows
 from tests.engine.check.planted import MACHINES, PLANTED
 from tools.registry import ToolRegistry
 
@@ -96,3 +99,32 @@ def test_which_models_are_asked() -> None:
     )
     document = check(f"{_text(ASKS)}{more}\n", TOOLS).document
     assert asked_for(document, TOOLS) == {None, "ollama/qwen3"}
+
+
+async def test_saved_workflows_are_found_and_checked(tmp_path: Path) -> None:
+    """From the real store, with those below them; one that nobody saved is named with the nearest one."""
+    models: Any = Installation(MACHINES["able"] or Machine(None))
+    db = open_db(tmp_path / "parlance.db", synchronous="NORMAL")
+    store = Workflows(db)
+    for text in (
+        _text(TOOL),
+        _text('workflow: greet, inputs: {who: "{state.line}"}').replace("name: greet", "name: round"),
+    ):
+        await store.save("local", None, text.replace("more", "line"), "saved")
+
+    async def rules(node: str, owner: str = "local") -> list[str]:
+        text = _text(node).replace("name: greet", "name: above").replace("more", "line")
+        return [p.rule for p in (await check_here(text, TOOLS, models, store.of(owner))).errors]
+
+    assert await rules('workflow: greet, inputs: {who: "{state.line}"}') == []
+    assert await rules('workflow: round, inputs: {who: "{state.line}"}') == []
+    assert await rules('workflow: greet, inputs: {whom: "{state.line}"}') == ["subflow-input"]
+    assert await rules('workflow: greeet, inputs: {who: "{state.line}"}') == ["unknown-workflow"]
+    assert await rules('workflow: greet, inputs: {who: "{state.line}"}', "somebody else") == [
+        "unknown-workflow"
+    ]
+    with pytest.raises(WorkflowInvalid):
+        await prepare(
+            _text("workflow: greet").replace("name: greet", "name: it"), TOOLS, models, store.of("local")
+        )
+    db.close()
