@@ -110,10 +110,10 @@ async def test_saved_workflows_are_found_and_checked(tmp_path: Path) -> None:
         _text(TOOL),
         _text('workflow: greet, inputs: {who: "{state.line}"}').replace("name: greet", "name: round"),
     ):
-        await store.save("local", None, text.replace("more", "line"), "saved")
+        await store.save("local", None, text, "saved")
 
     async def rules(node: str, owner: str = "local") -> list[str]:
-        text = _text(node).replace("name: greet", "name: above").replace("more", "line")
+        text = _text(node).replace("name: greet", "name: above")
         return [p.rule for p in (await check_here(text, TOOLS, models, store.of(owner))).errors]
 
     assert await rules('workflow: greet, inputs: {who: "{state.line}"}') == []
