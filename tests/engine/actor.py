@@ -79,6 +79,7 @@ def registry(log: Path) -> ToolRegistry:
 
     @tool(description="Pay.", parameters=wants, returns="The value.", name="pay", effect="once")
     async def pay(args: Mapping[str, Any], context: ToolContext) -> Any:
+        write("paid", context)
         return await act(args, context)
 
     @tool(description="Die.", parameters={}, returns="Nothing.", name="crash")
@@ -101,12 +102,20 @@ async def engine_at(where: Where) -> AsyncIterator[Engine]:
     """An engine that stores runs there, and executes them as its dispatcher does."""
     tools = registry(Path(where.log))
     db, store, make = _parts(where)
-    made = Engine(store, NoModels(), tools, clock=AheadClock(where.ahead), dispatcher=make)
+    saved = partial(_saved, Path(where.log).parent)
+    clock = AheadClock(where.ahead)
+    made = Engine(store, NoModels(), tools, clock=clock, dispatcher=make, workflows=saved)
     try:
         yield made
     finally:
         await made.close()
         db.close()
+
+
+async def _saved(folder: Path, owner: str, name: str) -> str | None:
+    """The saved workflow of a name: a file beside the log."""
+    path = folder / f"{name}.yaml"
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _parts(where: Where) -> tuple[Any, Any, Any]:
@@ -147,7 +156,7 @@ async def main(where: Where) -> None:
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
         )
-        print(json.dumps({"ready": os.getpid()}), flush=True)
+        print(json.dumps({"name": await made.enter()}), flush=True)
         while line := await lines.readline():
             wish = json.loads(line)
             if wish["do"] == "close":

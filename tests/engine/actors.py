@@ -24,6 +24,8 @@ class Actor:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.name = ""
+        """What the store calls it."""
 
     @property
     def pid(self) -> int:
@@ -91,7 +93,7 @@ class Stage:
         )
         made = Actor(process)
         self._actors.append(made)
-        await made.answered()
+        made.name = (await made.answered())["name"]
         return made
 
     async def worker(self, slots: int = 10, **changes: Any) -> Actor:

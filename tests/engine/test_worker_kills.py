@@ -1,0 +1,164 @@
+"""Three workers on PostgreSQL, of which two are killed, again and again, while they execute many runs.
+
+A log that the nodes write themselves, each line on its own, is held against the rows in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engine.engine import Engine
+from engine.ports import DID_HAPPEN, TRY_AGAIN
+from tests.engine.actor import KINDS, Where, engine_at
+from tests.engine.actors import Actor, Stage, stage_at
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+FLOW = """
+schema_version: "1.0"
+flow: {name: much, outputs: [log, each, rounds]}
+config: {execution: {timeout: 3600}}
+state:
+  fields:
+    log: {type: "list[str]", reduce: append, default: []}
+    words: {type: "list[str]", default: [a, b, c, d, e]}
+    each: "list[str]"
+    rounds: {type: "list[str]", reduce: append, default: []}
+    again: {type: bool, default: false}
+nodes:
+  - {id: split, tool: note, args: {value: split, seconds: 0.375}, outputs: [log]}
+  - {id: left, tool: note, args: {value: left, seconds: 0.5}, outputs: [log]}
+  - {id: right, tool: note, args: {value: right, seconds: 1.25}, outputs: [log]}
+  - id: map
+    for_each: state.words
+    max_parallel: 2
+    tool: note
+    args: {value: "{item}!", seconds: 0.5}
+    outputs: [each]
+  - {id: join, tool: note, args: {value: "after {state.log}", seconds: 0.25}, outputs: [log]}
+  - {id: pay, tool: pay, args: {seconds: 0.75}, outputs: []}
+  - {id: turn, tool: note, args: {value: {rounds: turn, again: false}, seconds: 0.375}, outputs: [rounds, again]}
+  - {id: last, tool: note, args: {value: last, seconds: 0.375}, outputs: [log]}
+edges:
+  - {from: split, to: [left, right, map]}
+  - {from: [left, right, map], to: join}
+  - {from: join, to: pay}
+  - {from: pay, to: turn}
+  - {from: turn, loop: {condition_field: again, max_iterations: 3, exit_to: last}}
+"""
+EXPECTED = {
+    "each": ["a!", "b!", "c!", "d!", "e!"],
+    "rounds": ["turn", "turn", "turn"],
+    "log": ["split", "left", "right", 'after ["split","left","right"]', "last"],
+}
+MOST_KILLS = 5
+
+
+class Massacre:
+    """Kills workers, and knows how often each run lost the one that executed it."""
+
+    def __init__(self, stage: Stage, here: Engine, ids: list[str], seed: int, most: int) -> None:
+        self.stage = stage
+        self.here = here
+        self.ids = ids
+        self.kills: Counter[str] = Counter()
+        self.random = random.Random(seed)
+        self.wanted = {run_id: self.random.randint(1, most) for run_id in ids}
+
+    async def goes_on(self) -> bool:
+        """Whether a run is executed that was not killed as often as was drawn for it."""
+        held = [run_id for mine in (await self.held()).values() for run_id in mine]
+        return any(self.kills[run_id] < self.wanted[run_id] for run_id in held)
+
+    async def held(self) -> dict[str, list[str]]:
+        """Process -> its runs."""
+        found: dict[str, list[str]] = {}
+        for run in await self.here.store.find(limit=1000):
+            if run.process is not None and run.end_event is None:
+                found.setdefault(run.process, []).append(run.id)
+        return found
+
+    async def until_rows(self, more: int) -> None:
+        """Wait until so many further rows are stored, or nothing moves any more."""
+        seen = len(self.stage.log())
+        still = 0
+        while len(self.stage.log()) < seen + 2 * more and still < 100:
+            before = len(self.stage.log())
+            await asyncio.sleep(0.01)
+            still = 0 if len(self.stage.log()) > before else still + 1
+
+    async def kill(self, workers: dict[str, Actor]) -> None:
+        """Kill two of the three, each at a row of its own, those first whose runs were killed least."""
+        held = await self.held()
+
+        def spared(name: str) -> tuple[int, float]:
+            mine = held.get(name, [])
+            return (-sum(self.kills[run_id] < self.wanted[run_id] for run_id in mine), self.random.random())
+
+        for name in sorted(workers, key=spared)[:2]:
+            await self.until_rows(self.random.randint(0, 6))
+            mine = (await self.held()).get(name, [])
+            if any(self.kills[run_id] >= MOST_KILLS for run_id in mine):
+                continue
+            await workers.pop(name).kill()
+            self.kills.update(mine)
+
+    async def answer(self) -> None:
+        """Say of what may have happened whether it did: the log knows."""
+        paid = self.stage.count("paid")
+        for wait in await self.here.store.waits():
+            happened = paid[f"{wait.run_id}/pay/1"] > 0
+            await self.here.answer(wait.run_id, wait.path, DID_HAPPEN if happened else TRY_AGAIN, by="test")
+
+    async def open(self) -> int:
+        return sum([(await self.here.record(run_id)).end_event is None for run_id in self.ids])
+
+
+async def test_every_run_ends_whoever_is_killed(tmp_path: Path, postgres_url: str, soak: bool) -> None:
+    seed = int(os.environ.get("PARLANCE_SEED", "0")) or random.SystemRandom().randint(1, 10**6)
+    count, slots = (100, 40) if soak else (10, 5)
+    where = Where(KINDS[2], postgres_url, str(tmp_path / "log"))
+    async with stage_at(where) as stage, engine_at(where) as here:
+        workers = dict([await _worker(stage, slots) for _ in range(3)])
+        ids = await next(iter(workers.values())).start(FLOW, times=count)
+        massacre = Massacre(stage, here, ids, seed, MOST_KILLS if soak else 2)
+        async with asyncio.timeout(1500 if soak else 150):
+            while await massacre.open():
+                if await massacre.goes_on():
+                    await massacre.kill(workers)
+                    workers |= await asyncio.gather(*(_worker(stage, slots) for _ in range(3 - len(workers))))
+                await massacre.answer()
+                await asyncio.sleep(0.05)
+        shares = Counter(massacre.kills[run_id] for run_id in ids)
+        print(f"seed {seed}: {count} runs; how often killed: {dict(sorted(shares.items()))}")
+        for run_id in ids:
+            await _is_right(stage, here, run_id)
+        assert max(shares) <= MOST_KILLS, shares
+        assert shares[0] <= count // 5, "hardly a run was killed"
+
+
+async def _worker(stage: Stage, slots: int) -> tuple[str, Actor]:
+    """Its name in the store, and the process."""
+    actor = await stage.worker(slots)
+    return actor.name, actor
+
+
+async def _is_right(stage: Stage, here: Engine, run_id: str) -> None:
+    view = await here.view(run_id)
+    assert view["status"] == "ok", view["error"]
+    assert view["outputs"] == EXPECTED
+    begun: dict[str, list[float]] = {}
+    for word, key, moment, _ in stage.log():
+        if word == "begin" and key.startswith(run_id):
+            begun.setdefault(key, []).append(float(moment))
+    for row in await here.store.rows(run_id):
+        key = f"{run_id}/{row.path}/{row.iteration}"
+        if row.status == "ok" and key in begun:
+            assert max(begun[key]) <= row.ended_at + 0.005, f"{key} ran again after it had finished"
+    assert stage.count("paid")[f"{run_id}/pay/1"] == 1, "once is neither twice nor never"
