@@ -70,8 +70,8 @@ async def test_a_tokenizer_is_loaded_by_another_thread() -> None:
     began, mine = time.process_time(), time.thread_time()
     await tokens.load("openai", "gpt-4")
     everybodys, mine = time.process_time() - began, time.thread_time() - mine
-    assert mine < 0.02
-    assert everybodys > 5 * mine
+    assert mine < 0.05
+    assert everybodys > 2 * mine
     assert tokens._encoding.cache_info().currsize == 1
 
 
