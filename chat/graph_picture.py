@@ -26,9 +26,14 @@ KIND_NAMES = {
 }
 
 
+SAID = {"tool": "tool", "subflow": "workflow", "agent": "agent"}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A node: what it is called, the line below its name, what it is for, and when it ends if it loops."""
+    """A node: what it is called, the line below its name, what it is for, when it ends if it loops, and what it runs
+    once for each of, if it does.
+    """
 
     id: str
     kind: str
@@ -36,11 +41,12 @@ class Step:
     below: str
     about: str
     loop: str = ""
+    each: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way from one step to another. `kind` is plain, route or loop."""
+    """A way from one step to another. `kind` is plain, route, loop or error (taken when the step fails)."""
 
     source: str
     target: str
@@ -63,14 +69,29 @@ def from_workflow(workflow: Workflow) -> Picture:
     """The picture of a checked workflow."""
     picture = Picture(workflow.name, takes=list(workflow.inputs), gives=list(workflow.outputs))
     for node in workflow.nodes.values():
-        picture.steps.append(Step(node.id, node.kind, node.id, _node_below(node), node.description))
+        each = _each(node.each.items.value) if node.each else ""
+        step = Step(node.id, node.kind, node.id, _node_below(node), node.description, each=each)
+        picture.steps.append(step)
     for edge in workflow.edges:
         picture.links.extend(_edge_links(edge))
+    for node in workflow.nodes.values():
+        if node.on_error not in ("fail", "continue"):
+            picture.links.append(_on_error(node.id, node.on_error))
     return _completed(picture)
 
 
 def _node_below(node: Node) -> str:
-    return _below(node.tool if node.kind == "tool" else KIND_NAMES[node.kind], node.outputs)
+    said = {"tool": node.tool, "subflow": node.subflow}.get(node.kind)
+    return _below(said or KIND_NAMES[node.kind], node.outputs)
+
+
+def _each(items: Any) -> str:
+    """What a step runs once for each of: "tickets" for `{state.tickets}`."""
+    return _condition(_text(items).strip("{} "))
+
+
+def _on_error(source: str, target: str) -> Link:
+    return Link(source, target, "on error", "error")
 
 
 def _edge_links(edge: Edge) -> Iterable[Link]:
@@ -93,9 +114,13 @@ def from_data(data: Any) -> Picture:
     data = data if isinstance(data, Mapping) else {}
     flow = data.get("flow")
     picture = Picture(_text(flow.get("name")) if isinstance(flow, Mapping) else "")
+    failures: list[Link] = []
     for entry in _list(data.get("nodes")):
         if isinstance(entry, Mapping) and _text(entry.get("id")):
             picture.steps.append(_data_step(entry))
+            target = _text(entry.get("on_error"))
+            if target not in ("", "fail", "continue"):
+                failures.append(_on_error(_text(entry.get("id")), target))
     edges = _list(data.get("edges"))
     for edge in edges:
         if isinstance(edge, Mapping):
@@ -103,15 +128,17 @@ def from_data(data: Any) -> Picture:
     if not edges:
         ids = [step.id for step in picture.steps]
         picture.links = [Link(a, b) for a, b in zip([START, *ids], [*ids, END], strict=True) if ids]
+    picture.links += failures
     return _completed(picture)
 
 
 def _data_step(entry: Mapping[str, Any]) -> Step:
     kind = next((KEYS[key] for key in ("code", *KEYS) if key in entry), "llm")
-    name = _text(entry.get("tool")) if kind == "tool" else KIND_NAMES[kind]
+    name = _text(entry.get(SAID.get(kind, ""))) or KIND_NAMES[kind]
     identity = _text(entry.get("id"))
     below = _below(name, [_text(item) for item in _list(entry.get("outputs"))])
-    return Step(identity, kind, identity, below, _text(entry.get("description")))
+    each = _each(entry.get("for_each"))
+    return Step(identity, kind, identity, below, _text(entry.get("description")), each=each)
 
 
 def _data_links(edge: Mapping[str, Any]) -> Iterable[Link]:
@@ -141,7 +168,7 @@ def _completed(picture: Picture) -> Picture:
     links = [link for link in links if link.source != END and link.target != START]
     if picture.steps and not any(link.source == START for link in links):
         links.insert(0, Link(START, picture.steps[0].id))
-    leaving = {link.source for link in links if link.target != link.source}
+    leaving = {link.source for link in links if link.target != link.source and link.kind != "error"}
     links += [Link(step.id, END) for step in picture.steps if step.id not in leaving]
     picture.links = list(dict.fromkeys(links))
     loops = {link.source: link.label for link in links if link.kind == "loop"}

@@ -39,7 +39,7 @@ def graph_svg(
     """One `<svg>` element, sized in pixels.
 
     `workflow` is a Workflow or a document's data, however broken. `statuses` gives a node's status by id
-    (ok, failed, cancelled, waiting, running; no entry: not started). `lines` gives the 1-based line of each
+    (ok, failed, cancelled, waiting, unknown, running; no entry: not started). `lines` gives the 1-based line of each
     node in the YAML: such a node is a button with `data-line`. Nodes carry `data-node` and `data-status`.
     """
     picture = from_workflow(workflow) if isinstance(workflow, Workflow) else from_data(workflow)
@@ -57,8 +57,14 @@ def _terminal(name: str) -> Box:
 
 def _box(step: Step) -> Box:
     wide = max(_bold(_fitted(step.title)) + TEXT_LEFT + DOT_ROOM, len(_cut(step.below, 34)) * SMALL_CHAR + 58)
-    wide = max(wide, len(_cut(step.loop, 34)) * SMALL_CHAR + 62)
-    return Box(step.id, min(max(wide, 148.0), WIDEST), 72.0 if step.loop else 54.0)
+    more = _more_lines(step)
+    wide = max([wide, *(len(_cut(line, 34)) * SMALL_CHAR + 62 for line in more)])
+    return Box(step.id, min(max(wide, 148.0), WIDEST), 54.0 + 18.0 * len(more))
+
+
+def _more_lines(step: Step) -> list[str]:
+    """What stands below name and outputs: once for each of what it runs, and when its loop ends."""
+    return [f"for each of {step.each}"] * bool(step.each) + [f"↻ {step.loop}"] * bool(step.loop)
 
 
 def _bold(text: str) -> float:
@@ -76,7 +82,9 @@ def _fitted(title: str) -> str:
 
 
 def _label_width(link: Link) -> float:
-    return len(_cut(link.label, 30)) * SMALL_CHAR + 16 if link.label and link.kind == "route" else 0.0
+    return (
+        len(_cut(link.label, 30)) * SMALL_CHAR + 16 if link.label and link.kind in ("route", "error") else 0.0
+    )
 
 
 def _cut(text: str, most: int) -> str:
@@ -200,27 +208,30 @@ def _draw_step(step: Step, place: Point, box: Box, status: str, line: int | None
     kind = KIND_NAMES.get(step.kind, step.kind)
     button = f' role="button" tabindex="0" data-line="{line}"' if line else ' role="img"'
     said = ", ".join(filter(None, [f"{step.id}: {kind} step", step.about, status or "not started"]))
+    size = f'width="{box.width:.1f}" height="{box.height:.1f}" rx="10"'
     stroke = "open" if step.kind in ("code", "subflow", "agent", "ask") else "solid"
     return (
         f'<g class="node" data-node="{escape(step.id)}" data-kind="{step.kind}" '
         f'data-status="{escape(status)}"{button} aria-label="{escape(said)}" '
         f'transform="translate({left:.1f} {top:.1f})">'
         f"<title>{escape(step.about or step.id)}</title>"
-        f'<rect class="box" width="{box.width:.1f}" height="{box.height:.1f}" rx="10"/>'
+        + (f'<rect class="box" x="5" y="-5" {size}/>' if step.each else "")
+        + f'<rect class="box" {size}/>'
         f'<rect class="chip" x="10" y="13" width="28" height="28" rx="8"/>'
         f'<path class="icon {stroke}" transform="translate(16 19)" d="{ICONS.get(step.kind, ICONS["llm"])}"/>'
         f'<text class="name" x="{TEXT_LEFT:g}" y="24">{escape(_fitted(step.title))}</text>'
         f'<text class="below" x="48" y="40">{escape(_cut(step.below, 34))}</text>'
-        f"{_loop_line(step)}"
+        f"{_drawn_lines(step)}"
         f'<circle class="dot" cx="{box.width - 13:.1f}" cy="13" r="4"/>'
         f'<text class="visits" x="{box.width - 10:.1f}" y="45"></text></g>'
     )
 
 
-def _loop_line(step: Step) -> str:
-    if not step.loop:
-        return ""
-    return f'<text class="below" x="48" y="58">{escape(_cut("↻ " + step.loop, 34))}</text>'
+def _drawn_lines(step: Step) -> str:
+    return "".join(
+        f'<text class="below" x="48" y="{58 + 18 * index}">{escape(_cut(line, 34))}</text>'
+        for index, line in enumerate(_more_lines(step))
+    )
 
 
 def _style(me: str) -> str:
@@ -228,7 +239,8 @@ def _style(me: str) -> str:
     rules = {
         "": "font-family:var(--pl-font,ui-sans-serif,system-ui,sans-serif);font-size:13px",
         ".link": "fill:none;stroke:var(--pl-line-strong,#b6bccb);stroke-width:1.5",
-        ".link.loop": "stroke-dasharray:4 3",
+        ".link.loop,.link.error": "stroke-dasharray:4 3",
+        ".link.error": "stroke:var(--pl-failed,#c8372d)",
         ".tip": "fill:var(--pl-line-strong,#b6bccb)",
         ".box": "fill:var(--pl-surface,#fff);stroke:var(--pl-line,#dfe3ec);stroke-width:1.25",
         ".chip": "fill:var(--pl-sunken,#f1f3f8)",
@@ -252,6 +264,7 @@ def _style(me: str) -> str:
         "failed": "#c8372d",
         "running": "#4a56d2",
         "waiting": "#b26a00",
+        "unknown": "#8a3ab0",
         "cancelled": "#66708a",
     }
     for status, colour in colours.items():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from chat.browser.views import problems_view
+from chat.browser.views import estimate_view, problems_view
 from engine.errors import InputError, NotFound, ParlanceError, WorkflowInvalid
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 NAMES = (
     *("send", "stop", "edit", "retry", "rename", "delete"),
-    *("check", "patch", "save", "restore", "run", "cancel"),
+    *("check", "patch", "save", "restore", "run", "cancel", "answer", "estimate"),
     *("models", "choose", "set_key", "try_model"),
 )
 Answer = dict[str, Any]
@@ -128,6 +128,21 @@ class Actions:
 
     async def _cancel(self, owner: str, given: Given) -> None:
         await self._service.cancel_run(owner, _id(given, "run"))
+
+    async def _answer(self, owner: str, given: Given) -> None:
+        """What a run asks is answered; who comes second is told who was first."""
+        await self._service.answer_run(
+            owner, _id(given, "run"), _id(given, "node"), given.get("value"), iteration=given.get("iteration")
+        )
+
+    async def _estimate(self, owner: str, given: Given) -> Answer:
+        """What a run of the conversation's workflow takes; inputs that do not fit are left out."""
+        conversation, inputs = _id(given, "conversation"), dict(given.get("inputs") or {})
+        try:
+            found = await self._service.estimate(owner, conversation, None, inputs)
+        except InputError:
+            found = await self._service.estimate(owner, conversation, None, {})
+        return {"estimate": estimate_view(found)}
 
     # --- models ---
 

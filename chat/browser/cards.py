@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from chat.browser.asking import question_cards
 from chat.browser.markdown import as_words, inline, one_line, plain, to_blocks, to_html
 from chat.browser.words import as_json, count, duration, money, seconds_between, tokens_of
 from chat.events import Cost
@@ -67,6 +68,10 @@ def _part_entries(message: Message, index: int, part: Mapping[str, Any], runs: R
         yield _entry(message, _problems_card(message.id, index, part))
     elif kind == "run_started":
         yield _entry(message, _run_card(message, index, part, runs))
+    elif kind == "run_waiting":
+        ended = Parts(message.parts).has("run_ended", str(part["run_id"]))
+        for card in question_cards(str(part["run_id"]), part["questions"], ended=ended):
+            yield _entry(message, card)
     elif kind == "error":
         yield _entry(message, _error_card(message.id, part), raw=_sentence(part))
 
@@ -170,14 +175,15 @@ RUN_WORDS = {
     "ok": "done",
     "failed": "failed",
     "cancelled": "stopped",
-    "waiting": "waiting",
+    "waiting": "waits for you",
+    "unknown": "may have happened",
     "running": "running",
 }
 
 
 def _run_steps(nodes: Sequence[Mapping[str, Any]]) -> str:
     """Each node once, at its latest visit; of many only the last ones."""
-    latest = {str(node["id"]): node for node in nodes}
+    latest = {str(node["id"]): node for node in nodes if not _is_inner(str(node["id"]))}
     shown = list(latest.values())[-MOST_STEPS:]
     rows = "".join(
         f'<li><span class="pl-dot {escape(str(node["status"]))}"></span><span>{escape(str(node["id"]))}</span>'
@@ -185,6 +191,11 @@ def _run_steps(nodes: Sequence[Mapping[str, Any]]) -> str:
         for node in shown
     )
     return f'<ul class="pl-steps">{rows}</ul>' if rows else ""
+
+
+def _is_inner(row: str) -> bool:
+    """Whether a row is of an element or a call within a step."""
+    return "[" in row or "/" in row
 
 
 def _took(node: Mapping[str, Any]) -> str:

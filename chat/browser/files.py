@@ -15,7 +15,7 @@ from chat.browser.socket import PageSocket
 STATIC = Path(__file__).with_name("static")
 SCRIPTS = (
     *("core", "kept", "socket", "chat", "side"),
-    *("zoom", "graph", "editor", "run", "versions", "settings", "start"),
+    *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "versions", "settings", "start"),
 )
 STYLES = ("page", "chat", "work")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}

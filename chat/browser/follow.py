@@ -13,21 +13,22 @@ from dataclasses import replace
 from typing import Any
 
 from chat.browser.cards import Entry, message_entries
-from chat.browser.views import run_view, with_node, workflow_view
-from chat.events import Event, NodeChanged, RunEnded, RunStarted, TurnEnded
+from chat.browser.views import run_view, runs_view, with_node, workflow_view
+from chat.events import Event, NodeChanged, RunEnded, RunStarted, RunWaiting, TurnEnded
 from chat.hub import Nudge
 from chat.parts import Parts
 from chat.service import ChatService
 from engine.errors import NotFound, ParlanceError
 from sessions.conversations import Conversation, Message
 
+MOST_RUNS = 30  # in the list
 WINDOW = 50  # messages shown at first; "load earlier" adds as many
 
 
 class Followed:
     """One conversation as one page sees it. `changed` is called with what is to be shown anew.
 
-    Topics: chat, head, workflow, run.
+    Topics: chat, head, workflow, run, runs.
     """
 
     def __init__(
@@ -85,7 +86,15 @@ class Followed:
 
     def run_shown(self) -> dict[str, Any] | None:
         run = self._runs.get(self.shown_run or "")
-        return run_view(run) if run else None
+        return run_view(run, self._questions(self.shown_run or "")) if run else None
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """The conversation's runs, the newest first."""
+        await self._service.conversations.head(self._owner, self.conversation_id)
+        found = await self._service.engine.runs(
+            owner=self._owner, conversation_id=self.conversation_id, limit=MOST_RUNS
+        )
+        return runs_view(found)
 
     def draft(self, message_id: str, index: int) -> str:
         """The text of a draft that was not saved: part number `index` of a message in view."""
@@ -93,6 +102,17 @@ class Followed:
             if message.id == message_id and index < len(message.parts):
                 return str(message.parts[index].get("yaml") or "")
         raise NotFound("This draft is not in view any more.", "Load the page again.")
+
+    def _questions(self, run_id: str) -> list[Mapping[str, Any]]:
+        """What the run has asked, as its message tells it."""
+        messages = self._conversation.messages if self._conversation else ()
+        for message in messages:
+            following = self._live.get(message.id)
+            parts = (following[1].to_list() if following else None) or message.parts
+            for part in parts:
+                if part["kind"] == "run_waiting" and part["run_id"] == run_id:
+                    return list(part["questions"])
+        return []
 
     # --- what people ask for ---
 
@@ -124,6 +144,7 @@ class Followed:
             await self._load_run(nudge["run_id"])
             self.shown_run = nudge["run_id"]
             self._run_changed(nudge["run_id"])
+            self._changed("runs")
         elif kind == "node":
             self._add_node(nudge["run_id"], nudge["node"])
 
@@ -161,6 +182,8 @@ class Followed:
         elif isinstance(event, RunEnded):
             self._runs[event.run_id] = event.run
             self._run_changed(event.run_id)
+        elif isinstance(event, RunWaiting):
+            self._run_changed(event.run_id)
         elif not isinstance(event, TurnEnded):
             self._changed("chat")
 
@@ -173,9 +196,11 @@ class Followed:
         for run_id in started:
             with suppress(NotFound):
                 await self._load_run(run_id)
+                self._forget_entries(run_id)
         if started and self.shown_run is None:
             self.shown_run = started[-1]
-        self._changed("run")
+        for topic in ("chat", "run", "runs"):
+            self._changed(topic)
 
     async def _load_run(self, run_id: str) -> None:
         known = self._runs.get(run_id)
@@ -188,9 +213,12 @@ class Followed:
             self._runs[run_id] = with_node(run, node)
             self._run_changed(run_id)
 
-    def _run_changed(self, run_id: str) -> None:
+    def _forget_entries(self, run_id: str) -> None:
         for message_id in [m for m, (message, _) in self._kept.items() if _has_run(message, run_id)]:
             del self._kept[message_id]
+
+    def _run_changed(self, run_id: str) -> None:
+        self._forget_entries(run_id)
         self._changed("chat")
         if run_id == self.shown_run:
             self._changed("run")

@@ -1,7 +1,7 @@
 """The one WebSocket of an open page: the server pushes what to show, the page says what it looks at.
 
 To the page: hello {script, server, password}; list {items, query}; head {conversation, title, live, earlier,
-again}; chat {conversation, first, entries}, from entry number `first` on; workflow; run; diff; draft; model;
+again}; chat {conversation, first, entries}, from entry number `first` on; workflow; run; runs; diff; draft; model;
 gone {message, fix}; error {message, fix}. From the page: open {conversation}, earlier, search {query},
 run {run_id}, diff {version}, draft {message, part}. Nothing that changes anything comes this way: what people
 do goes to `chat.browser.actions`.
@@ -138,7 +138,7 @@ class PageSocket:
             left -= 1
             self._wake.clear()
             topics, self._topics = self._topics, set()
-            for topic in ("list", "head", "chat", "workflow", "run"):
+            for topic in ("list", "head", "chat", "workflow", "run", "runs"):
                 if topic in topics:
                     await self._try_push(topic)
 
@@ -170,6 +170,8 @@ class PageSocket:
         elif topic == "workflow":
             workflow = await followed.workflow()
             await self._send("workflow", conversation=followed.conversation_id, workflow=workflow)
+        elif topic == "runs":
+            await self._send("runs", conversation=followed.conversation_id, runs=await followed.runs())
         elif topic == "run":
             await self._send("run", conversation=followed.conversation_id, run=followed.run_shown())
 

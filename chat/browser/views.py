@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chat.browser.asking import question_shown
 from chat.browser.cards import RUN_WORDS, outputs_shown
-from chat.browser.words import count, duration, money, seconds_between, tokens_of
+from chat.browser.words import count, duration, money, seconds_between, span, tokens_of
 from chat.graph_svg import graph_svg
 
 if TYPE_CHECKING:
@@ -76,9 +77,12 @@ def _version(version: Version) -> dict[str, Any]:
 # --- runs -------------------------------------------------------------------------------------------------
 
 
-def run_view(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A run in words. `run` is the object that `run --json` prints, perhaps with nodes that still run."""
+def run_view(run: Mapping[str, Any], questions: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """A run in words. `run` is the object that `run --json` prints, perhaps with nodes that still run; `questions`
+    are what it has asked so far, answered or not.
+    """
     ended = bool(run.get("ended_at"))
+    asked = questions or [{**wait, "asked_at": None} for wait in run.get("waiting", ())]
     return {
         "run_id": run["run_id"],
         "workflow": run.get("workflow") or "",
@@ -92,6 +96,9 @@ def run_view(run: Mapping[str, Any]) -> dict[str, Any]:
         "models": ", ".join(dict.fromkeys(str(n["model"]) for n in run.get("nodes", ()) if n.get("model"))),
         "error": run.get("error"),
         "nodes": [_node(node) for node in run.get("nodes", ())],
+        "ended_at": run.get("ended_at"),
+        "questions": [question_shown(question, ended=ended) for question in asked],
+        "gates": [dict(gate) for gate in run.get("gates") or ()],
         "inputs": run.get("inputs") or {},
         "raw_outputs": run.get("outputs") or {},
         "outputs": _outputs(run) if ended and run.get("status") == "ok" else [],
@@ -109,11 +116,62 @@ def _node(node: Mapping[str, Any]) -> dict[str, Any]:
         "status": node["status"],
         "visit": node.get("iteration") or 1,
         "attempt": node.get("attempt") or 1,
+        "kind": node.get("kind") or "",
+        "started_at": node.get("started_at"),
+        "ended_at": node.get("ended_at"),
         "seconds": duration(seconds_between(node.get("started_at"), node.get("ended_at"))),
         "model": node.get("model") or "",
         "tokens": tokens_of(node) if used else "",
         "cost": money(node.get("cost_usd")) if used else "",
         "error": node.get("error"),
+    }
+
+
+def runs_view(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Summaries of runs in words, for a list."""
+    return [
+        {
+            "run_id": run["run_id"],
+            "workflow": run["workflow"],
+            "status": run["status"],
+            "word": RUN_WORDS.get(str(run["status"]), str(run["status"])),
+            "created_at": run["created_at"],
+            "seconds": duration(seconds_between(run["created_at"], run["ended_at"])),
+            "cost": money(run["cost_usd"]) if run["cost_usd"] is not None else "",
+        }
+        for run in runs
+    ]
+
+
+# --- estimates --------------------------------------------------------------------------------------------
+
+
+def estimate_view(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An estimate in words: each range as one text, "unknown" where it can't be reckoned."""
+    over = (
+        found["budget_usd"] is not None and found["cost_usd"] and found["cost_usd"][1] > found["budget_usd"]
+    )
+    return {
+        **_ranges(found),
+        "budget": money(found["budget_usd"]) if found["budget_usd"] is not None else "",
+        "over": bool(over),
+        "unknown": list(found["unknown"]),
+        "nodes": [
+            {"id": node["id"], "model": node["model"] or "", "note": node["note"] or "", **_ranges(node)}
+            for node in found["nodes"]
+        ],
+    }
+
+
+def _ranges(found: Mapping[str, Any]) -> dict[str, str]:
+    tokens = None
+    if found["prompt_tokens"] and found["completion_tokens"]:
+        tokens = [sum(pair) for pair in zip(found["prompt_tokens"], found["completion_tokens"], strict=True)]
+    return {
+        "cost": span(found["cost_usd"], money),
+        "tokens": span(tokens, lambda number: f"{round(number):,}"),
+        "seconds": span(found["seconds"], duration),
+        "calls": span(found["calls"], str),
     }
 
 

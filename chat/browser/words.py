@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,14 @@ def money(dollars: float | None) -> str:
     return (
         f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}" if dollars >= 0.0001 else "below $0.0001"
     )
+
+
+def span(range_: Sequence[float] | None, word: Callable[[Any], str]) -> str:
+    """ "2 to 5", one word where both ends read the same; "unknown" for None."""
+    if range_ is None:
+        return "unknown"
+    low, high = (word(end) for end in range_)
+    return low if low == high else f"{low} to {high}"
 
 
 def duration(seconds: float | None) -> str:

@@ -56,6 +56,7 @@ async def test_no_action_reaches_what_belongs_to_somebody_else(house: TestHouse,
     run = await house.service.start_run(OWNER, conversation, {"who": "you"})
     before = await house.service.get(OWNER, conversation)
     given = {"message": answer, "text": "say bye", "title": "Mine", "version": 1, "run": run, "inputs": {}}
+    given |= {"node": "greet", "value": "yes"}
     told = await _call(house, STRANGER, name)(conversation=conversation, **given)
     assert told["error"].startswith("There is no ")
     after = await house.service.get(OWNER, conversation)

@@ -97,6 +97,8 @@
     retry: (id) => P.retry(id),
     settings: () => P.parts.settings.open(),
     mend: (id, part) => P.mend(id, Number(part)),
+    answer: (run, node, iteration, value) => P.answer(run, { node: decodeURIComponent(node), iteration: Number(iteration) }, decodeURIComponent(value)),
+    reply: (run, node, iteration, text) => P.askAnswer(run, { node: decodeURIComponent(node), iteration: Number(iteration), text: decodeURIComponent(text) }),
     earlier: () => ((below = log().scrollHeight - log().scrollTop), P.tell("earlier")),
   };
   P.act = (value) => {

@@ -26,7 +26,7 @@
   P.takeRun = (run) => {
     const ended = P.run && run && !P.run.ended && run.ended && P.run.run_id === run.run_id;
     P.run = run;
-    document.body.toggleAttribute("data-pl-running", !!run && !run.ended);
+    document.body.toggleAttribute("data-pl-running", !!run && !run.ended && run.status === "running");
     places.forEach(colour);
     P.parts.run.show(ended);
   };
@@ -67,6 +67,11 @@
   const colour = (root) => {
     const about = isOfThisVersion(P.run) ? P.run : null;
     const latest = new Map((about?.nodes || []).map((node) => [node.id, node]));
+    // A step whose element or call waits for a person waits itself.
+    for (const part of about?.nodes || []) {
+      const step = latest.get(part.id.split(/[[/]/)[0]);
+      if (step && step !== part && step.status === "running" && ["waiting", "unknown"].includes(part.status)) latest.set(step.id, { ...step, status: part.status });
+    }
     for (const node of root.querySelectorAll("[data-node]")) {
       const now = latest.get(node.dataset.node);
       const status = now?.status || "";
@@ -75,7 +80,7 @@
         const label = node.getAttribute("aria-label").replace(/, [^,]*$/, "");
         node.setAttribute("aria-label", `${label}, ${status || "not started"}`);
       }
-      node.querySelector(".visits").textContent = now?.visit > 1 ? `×${now.visit}` : "";
+      node.querySelector(".visits").textContent = ["waiting", "unknown"].includes(status) ? "?" : now?.visit > 1 ? `×${now.visit}` : "";
     }
   };
 

@@ -7,6 +7,8 @@
   let facts = null;
   let graph = null;
   let body = null;
+  let asks = null;
+  let list = null;
   let asked = "";
 
   // The form is made when the tab is open, once per version and once more after a run began elsewhere.
@@ -17,6 +19,7 @@
     if (key !== asked) {
       asked = key;
       P.push("form");
+      P.estimate();
     }
   };
 
@@ -26,7 +29,9 @@
       facts = el("div", { class: "pl-run-facts" });
       graph = el("div", { class: "pl-run-graph" });
       body = el("div", { class: "pl-run-body" });
-      node.replaceChildren(facts, graph, body);
+      asks = el("div", { class: "pl-run-asks", "aria-live": "polite" });
+      list = el("div", { class: "pl-run-list" });
+      node.replaceChildren(P.estimateIn(), asks, facts, graph, body, list);
       P.graphIn(graph);
       P.askForm();
       this.show();
@@ -34,6 +39,8 @@
     show(justEnded) {
       if (!root) return;
       root.classList.toggle("idle", !P.run);
+      showList();
+      keepChildren(asks, P.run ? P.questionsOf(P.run) : []);
       if (!P.workflow && !P.run) {
         facts.replaceChildren(el("div", { class: "pl-empty" }, el("h2", {}, "Nothing to run yet"), el("p", {}, "As soon as there is a workflow, its inputs are asked for here.")));
         return body.replaceChildren();
@@ -47,6 +54,27 @@
       showBody(P.run);
       if (justEnded) facts.focus?.();
     },
+  };
+
+  // Taking a node out and putting it back would take the cursor away from who is typing in it.
+  const keepChildren = (node, children) => {
+    if (children.length !== node.children.length || children.some((child, n) => child !== node.children[n])) node.replaceChildren(...children);
+  };
+
+  P.takeRuns = (runs) => {
+    P.runs = runs;
+    if (root) showList();
+  };
+  const showList = () => {
+    const runs = P.runs || [];
+    if (runs.length < 2) return list.replaceChildren();
+    const open = P.$("details", list)?.open;
+    list.replaceChildren(el("details", { class: "pl-runs", open },
+      el("summary", {}, `All ${runs.length} runs of this conversation`),
+      el("ul", {}, ...runs.map((run) =>
+        el("li", {}, el("button", { type: "button", "aria-current": String(run.run_id === P.run?.run_id), onclick: () => P.act(`run:${run.run_id}`) },
+          el("span", { class: `pl-dot ${run.status}` }), el("span", { class: "pl-title" }, run.workflow), el("span", { class: `pl-tag ${run.status}` }, run.word),
+          el("span", { class: "pl-ago" }, [run.seconds, run.cost, P.ago(run.created_at)].filter(Boolean).join(" · "))))))));
   };
 
   // What ran says nothing of a workflow that was changed since: it stands below, closed, under its own version.
@@ -77,7 +105,11 @@
     if ("plLost" in document.body.dataset) return P.$(".pl-facts-list dd", facts)?.textContent || "";
     return `${Math.max(0, Math.round((Date.now() - new Date(run.created_at || Date.now())) / 1000))} s`;
   };
-  setInterval(() => root && P.run && !P.run.ended && root.offsetParent && facts.replaceChildren(factsOf(P.run)), 1000);
+  setInterval(() => {
+    if (!root || !P.run || P.run.ended || !root.offsetParent || "plLost" in document.body.dataset) return;
+    facts.replaceChildren(factsOf(P.run));
+    if (P.$(".pl-nodes", body)?.open && !body.contains(document.activeElement)) showBody(P.run);
+  }, 1000);
 
   const fact = (name, value) => (value ? [el("div", {}, el("dt", {}, name), el("dd", {}, value))] : []);
 
@@ -87,7 +119,7 @@
     const parts = [];
     if (run.error) parts.push(el("div", { class: "pl-run-error", role: "alert" }, run.error));
     if (run.outputs.length) parts.push(el("div", { class: "pl-outcome" }, ...run.outputs.map((output) => outputOf(run, output))));
-    if (run.nodes.length) parts.push(nodes(run, open ?? run.status === "failed"));
+    if (run.nodes.length) parts.push(P.timeline(run, open ?? run.status === "failed"));
     return parts;
   };
 
@@ -108,24 +140,6 @@
     } });
     const copy = button("Copy", { onclick: () => P.copy(copy, text), "aria-label": `Copy all of ${output.name}` }, "copy");
     return el("div", {}, shown, whole, el("div", { class: "pl-more" }, words, toggle, copy));
-  };
-
-  const nodes = (run, open) =>
-    el("details", { class: "pl-nodes", open },
-      el("summary", {}, `${run.nodes.length} step${run.nodes.length === 1 ? "" : "s"}`),
-      el("table", {},
-        el("thead", {}, el("tr", {}, ...["Step", "Time", "Tokens", "Cost", "Model"].map((name) => el("th", { scope: "col" }, name)))),
-        el("tbody", {}, ...run.nodes.flatMap(nodeRows))));
-
-  const nodeRows = (node) => {
-    const more = [node.visit > 1 && `visit ${node.visit}`, node.attempt > 1 && `attempt ${node.attempt}`].filter(Boolean).join(", ");
-    const rows = [
-      el("tr", {},
-        el("th", { scope: "row" }, el("span", { class: `pl-dot ${node.status}`, title: node.status }), el("span", { class: "pl-unseen" }, node.status), node.id, more && el("span", { class: "pl-faint" }, ` ${more}`)),
-        el("td", {}, node.seconds), el("td", {}, node.tokens), el("td", {}, node.cost), el("td", {}, node.model)),
-    ];
-    if (node.error) rows.push(el("tr", { class: "error" }, el("td", { colspan: 5 }, node.error)));
-    return rows;
   };
 
   const download = (run) => {

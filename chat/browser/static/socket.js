@@ -14,6 +14,7 @@
     chat: (data) => mine(data) && P.takeChat(data),
     workflow: (data) => mine(data) && P.takeWorkflow(data.workflow),
     run: (data) => mine(data) && P.takeRun(data.run),
+    runs: (data) => mine(data) && P.takeRuns(data.runs),
     draft: (data) => P.takeDraft(data),
     diff: (data) => P.parts.versions.diff(data),
     model: (data) => P.takeModel(data),
@@ -85,6 +86,7 @@
     P.takeChat({ first: 0, entries: [] });
     P.takeWorkflow(null);
     P.takeRun(null);
+    P.takeRuns([]);
   };
 
   addEventListener("popstate", () => {

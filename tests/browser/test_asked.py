@@ -1,0 +1,210 @@
+"""Runs that wait for a person, what they will take, and their course over time, in a real browser."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenTab, Tab
+from tests.browser.server import Server, with_model
+from tests.fakes.openai_server import FakeOpenAI
+
+pytestmark = pytest.mark.slow
+
+HEAD = 'schema_version: "1.0"\nflow: {name: %s}\nstate:\n  fields:\n'
+APPROVE = (
+    HEAD % "approve_orders"
+    + """\
+    orders: {type: "list[str]", required: true}
+    checked: "list[str]"
+    fine: bool
+    note: str
+nodes:
+  - id: look
+    for_each: state.orders
+    as: order
+    tool: text_template
+    args: {template: "{order} is fine"}
+    outputs: [checked]
+  - {id: approve, ask: "Shall {state.orders} be **paid**?", outputs: [fine]}
+  - {id: tell, tool: text_template, args: {template: "It is {state.fine}"}, outputs: [note]}
+"""
+)
+NAME = (
+    HEAD % "ask_a_name"
+    + """\
+    name: str
+    note: str
+nodes:
+  - {id: who, ask: "What is it called?", options: [], outputs: [name]}
+  - {id: tell, tool: text_template, args: {template: "It is {state.name}"}, outputs: [note]}
+"""
+)
+ONCE = (
+    HEAD % "pay_once"
+    + """\
+    answer: any
+nodes:
+  - {id: pay, tool: http_get, effect: once, args: {url: "http://127.0.0.1:%d/pay"}, outputs: [answer]}
+"""
+)
+
+
+def _open(tab: Tab, yaml: str) -> None:
+    """A conversation with this workflow, at its Run tab."""
+    saved = tab.page.evaluate("yaml => parlance.call('save', {conversation: null, yaml})", yaml)
+    assert "error" not in saved, saved
+    tab.page.evaluate("id => parlance.open(id)", saved["conversation"])
+    tab.tab("Run")
+    expect(tab.work.locator("#pl-run")).to_be_visible()
+
+
+def _run(tab: Tab) -> None:
+    tab.work.get_by_role("button", name="Run workflow").click()
+
+
+def test_a_question_is_answered_and_who_comes_second_is_told(open_tab: OpenTab) -> None:
+    tab = open_tab()
+    _open(tab, APPROVE)
+    tab.field("orders").fill('["tea", "milk", "bread"]')
+    _run(tab)
+    asked = tab.work.locator(".pl-run-asks .pl-asked")
+    expect(asked).to_contain_text('Shall ["tea","milk","bread"] be paid?')
+    expect(tab.work.locator(".pl-run-head")).to_contain_text("waits for you")
+    expect(tab.work.locator('.pl-run-graph [data-node="approve"]')).to_have_attribute(
+        "data-status", "waiting"
+    )
+    card = tab.page.locator(".pl-card.pl-asked")
+    expect(card).to_contain_text("A question to you")
+    late = open_tab(f"/?c={tab.conversation}")
+    late.tab("Run")
+    expect(late.work.locator(".pl-run-asks .pl-asked.open")).to_be_visible()
+    late.page.evaluate("parlance.takeRun = parlance.takeChat = () => {}")  # it hears of nothing any more
+    asked.get_by_role("button", name="approve").click()
+    expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
+    expect(tab.work.locator(".pl-outcome")).to_contain_text("It is true")
+    for shown in (asked, card):
+        expect(shown).to_contain_text("approve · answered by you")
+        expect(shown.get_by_role("button")).to_have_count(0)
+    late.work.locator(".pl-run-asks").get_by_role("button", name="reject").click()
+    expect(late.work.locator(".pl-run-asks [role=alert]")).to_contain_text("answered")
+    tab.page.reload()
+    expect(card).to_contain_text("approve · answered by you")
+
+
+def test_a_question_is_answered_in_words_from_the_conversation_after_a_restart(
+    tmp_path: Path, open_tab: OpenTab, model: FakeOpenAI
+) -> None:
+    own = Server(tmp_path, **with_model(model)).start()
+    try:
+        tab = open_tab(url=own.url)
+        _open(tab, NAME)
+        _run(tab)
+        card = tab.page.locator(".pl-card.pl-asked")
+        expect(card).to_contain_text("What is it called?")
+        own.kill()
+        own.start(port=own.url.rsplit(":", 1)[1])
+        expect(tab.page.get_by_text("The connection was lost.")).to_be_hidden()
+        card.get_by_role("button", name="Answer").click()
+        dialog = tab.page.get_by_role("dialog")
+        dialog.get_by_label("Your answer").fill("Zebra: 100%")
+        dialog.get_by_role("button", name="Send the answer").click()
+        expect(dialog).to_have_count(0)
+        expect(card).to_contain_text("Zebra: 100% · answered by you")
+        expect(tab.work.locator(".pl-outcome")).to_contain_text("It is Zebra: 100%")
+    finally:
+        own.stop()
+
+
+def test_what_is_half_typed_outlives_news_of_the_run(tab: Tab) -> None:
+    _open(tab, NAME)
+    _run(tab)
+    area = tab.work.get_by_label("Your answer")
+    area.fill("Half of")
+    tab.ask("Hello meanwhile")
+    expect(area).to_have_value("Half of")
+    area.fill("Half of it")
+    area.press("Enter")
+    expect(tab.work.locator(".pl-outcome")).to_contain_text("It is Half of it")
+
+
+@pytest.fixture
+def silent_server() -> Iterator[socket.socket]:
+    """Takes calls and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def test_what_may_have_happened_is_asked_about(
+    tmp_path: Path, open_tab: OpenTab, model: FakeOpenAI, silent_server: socket.socket
+) -> None:
+    own = Server(tmp_path, **with_model(model)).start()
+    try:
+        tab = open_tab(url=own.url)
+        _open(tab, ONCE % silent_server.getsockname()[1])
+        _run(tab)
+        silent_server.settimeout(20)
+        call, _ = silent_server.accept()
+        assert call.recv(1000).startswith(b"GET /pay")
+        own.kill()
+        call.close()
+        own.start(port=own.url.rsplit(":", 1)[1])
+        asked = tab.work.locator(".pl-run-asks .pl-asked.unknown")
+        expect(asked).to_contain_text("May have happened", timeout=40_000)
+        expect(tab.work.locator(".pl-run-head")).to_contain_text("may have happened")
+        expect(tab.work.locator('.pl-run-graph [data-node="pay"]')).to_have_attribute(
+            "data-status", "unknown"
+        )
+        expect(tab.page.locator(".pl-card.pl-asked.unknown")).to_contain_text("May have happened")
+        asked.get_by_role("button", name="It did happen").click()
+        expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
+        expect(asked).to_contain_text("answered by you")
+    finally:
+        own.stop()
+
+
+def test_the_course_of_a_run_has_a_bar_for_each_step_and_groups_elements(tab: Tab) -> None:
+    _open(tab, APPROVE)
+    tab.field("orders").fill('["tea", "milk", "bread"]')
+    _run(tab)
+    steps = tab.work.locator(".pl-nodes")
+    expect(steps.locator("summary")).to_have_text("2 steps")
+    steps.locator("summary").click()
+    rows = steps.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first.locator(".pl-bar i.ok")).to_have_count(1)
+    expect(rows.last.locator(".pl-bar i.waiting")).to_have_count(1)
+    rows.first.get_by_role("button", name="3 parts").click()
+    expect(rows).to_have_count(5)
+    expect(steps.locator("tr.part th")).to_contain_text(["look[0]", "look[1]", "look[2]"])
+    _run(tab)  # a run that waits does not keep the next one from starting
+    runs = tab.work.locator(".pl-runs")
+    expect(runs.locator("summary")).to_contain_text("All 2 runs")
+    runs.locator("summary").click()
+    expect(runs.locator("li .pl-tag")).to_have_text(["waits for you", "waits for you"])
+
+
+def test_what_a_run_takes_is_said_before_it_and_unknown_is_unknown(tab: Tab) -> None:
+    tab.ask("Triage tickets")
+    tab.tab("Run")
+    estimate = tab.work.locator(".pl-estimate")
+    expect(estimate.locator("summary")).to_contain_text("$")
+    before = estimate.locator("summary").inner_text()
+    tab.field("ticket").fill("A very long ticket. " * 400)
+    expect(estimate.locator("summary")).not_to_have_text(before, use_inner_text=True)
+    estimate.locator("summary").click()
+    expect(estimate.locator("tbody th")).to_contain_text(["classify", "alert"])
+    text = tab.page.evaluate("parlance.workflow.yaml").replace(
+        "  - id: classify\n",
+        "  - id: classify\n    llm: {provider: openai, model: a-model-without-a-price}\n",
+        1,
+    )
+    saved = tab.page.evaluate(
+        "yaml => parlance.call('save', {conversation: parlance.conversation, yaml})", text
+    )
+    assert "error" not in saved, saved
+    expect(estimate.locator("summary .unknown-value").first).to_contain_text("cost unknown")
