@@ -16,13 +16,17 @@ Host = Callable[[object, str, str], str]
 FOREVER = 1 << 40
 WASM_STACK = 2 << 20  # the most that wasmtime takes
 THREAD_STACK = 16 << 20
-_SOCKETS = ("create-tcp-socket", "create-udp-socket")
+_SOCKETS = {
+    "wasi:sockets/tcp-create-socket": "create-tcp-socket",
+    "wasi:sockets/udp-create-socket": "create-udp-socket",
+}
 
 
 def make_engine() -> Engine:
-    """Code can be interrupted from another thread by raising the epoch. It runs in a thread of THREAD_STACK bytes,
+    """Code can be interrupted from another thread by raising the epoch.
 
-    so that Python notices a recursion that is too deep before the machine does.
+    Its stack is larger than usual, so that Python notices a recursion that is too deep before the machine does; it
+    wants a thread of THREAD_STACK bytes.
     """
     from wasmtime import Config, Engine
 
@@ -46,14 +50,10 @@ def make_linker(engine: Engine, component: Component, host: Host) -> Linker:
     with linker.root() as root:
         root.add_func("host", host)
         for name in component.type.imports(engine):
-            for function in _SOCKETS:
-                if (
-                    name.partition("@")[0]
-                    == f"wasi:sockets/{function.removeprefix('create-')[:3]}-create-socket"
-                ):
-                    with root.add_instance(name) as instance:
-                        instance.add_func(function, _refuse_network)
-                    break
+            function = _SOCKETS.get(name.partition("@")[0])
+            if function is not None:
+                with root.add_instance(name) as instance:
+                    instance.add_func(function, _refuse_network)
     return linker
 
 

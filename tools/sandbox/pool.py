@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,7 @@ class Sandbox:
         await asyncio.gather(*(worker.kill() for worker in workers))
 
     async def _take(self) -> WorkerProcess:
-        if self._closed:
-            raise SandboxError("The sandbox is closed.", "Start the program again.")
+        self._must_be_open()
         if not self._idle and self._tasks:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         worker = None
@@ -143,7 +143,16 @@ class Sandbox:
             worker = last if last.alive else None
         worker = worker or await self._start()
         self._busy.add(worker)
+        try:
+            self._must_be_open()
+        except SandboxError:
+            await self._give_back(worker, in_order=False)
+            raise
         return worker
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise SandboxError("The sandbox is closed.", "Start the program again.")
 
     async def _give_back(self, worker: WorkerProcess, in_order: bool) -> None:
         """Keep a worker for the next run; one in the middle of a run, or gone, or old, is replaced."""
@@ -181,11 +190,9 @@ class Sandbox:
         task.add_done_callback(self._tasks.discard)
 
     async def _start_idle(self) -> None:
-        """A worker in advance. What hinders it is told by the run that needs one."""
-        try:
+        """A worker in advance. What hinders it is told by the run that needs one, which tries it again."""
+        with suppress(SandboxError):
             self._keep(await self._start())
-        except SandboxError as error:
-            self._refused = str(error)
 
     async def _start(self) -> WorkerProcess:
         """A new worker. What was compiled for another processor, or is damaged, is compiled anew, once."""

@@ -28,6 +28,7 @@ LARGEST_CALL = 1 << 20
 MEGABYTE = 1 << 20
 TABLE_ELEMENTS = 100_000
 ROOM_FOR_COPIES = 192 * MEGABYTE
+FIRST = {"code": "import time; time.sleep(0.001)", "inputs": {}, "tools": [], "allowed_modules": None}
 
 
 class Broken(Exception):
@@ -107,7 +108,11 @@ class Deadline:
 
 
 class Worker:
-    """The guest, loaded; and an instance that is ready before it is asked for."""
+    """The guest, loaded; and an instance that is ready before it is asked for.
+
+    The first run is our own: wasmtime starts its threads when a guest waits for the first time, and may start none
+    later.
+    """
 
     def __init__(self, artifact: str, pipe: Pipe) -> None:
         from wasmtime.component import Component
@@ -120,7 +125,10 @@ class Worker:
         self.request = ""
         self.printed = 0
         self.ended = False
+        self.first = True
         self.ready = self._instance()
+        self.run({"timeout": 10, "memory_mb": 64}, json.dumps(FIRST))
+        self.first = False
 
     def _instance(self) -> tuple[Store, Func]:
         """What the next run takes place in."""
@@ -139,7 +147,9 @@ class Worker:
             ended, detail = self._call(store, function, limits["timeout"])
         finally:
             store.close()
-        self.pipe.send(frames.DONE, json.dumps({"ended": ended, "detail": detail}))
+        if self.first and ended != "returned":
+            raise ValueError(f"the guest does not run ({ended} {detail})")
+        self._send(frames.DONE, json.dumps({"ended": ended, "detail": detail}))
         self.request = ""
         self.ready = self._instance()
 
@@ -183,7 +193,7 @@ class Worker:
             if len(payload) > LARGEST_REPORT:
                 raise Broken(f"The result is larger than {LARGEST_REPORT >> 20} MB.")
             self.ended = True
-            self.pipe.send(frames.REPORT, payload)
+            self._send(frames.REPORT, payload)
             return ""
         raise Broken("It asked for what the sandbox does not have.")
 
@@ -192,7 +202,11 @@ class Worker:
         if room > 0:
             self.printed += len(text)
             cut = text if len(text) <= room else f"{text[:room]}\n… (cut after {LARGEST_PRINTED >> 10} kB)\n"
-            self.pipe.send(frames.PRINTED, cut)
+            self._send(frames.PRINTED, cut)
+
+    def _send(self, kind: bytes, text: str) -> None:
+        if not self.first:
+            self.pipe.send(kind, text)
 
     def _tool(self, payload: str) -> str:
         """Waiting for a tool does not count: the host's own time limit holds for that."""
@@ -252,12 +266,15 @@ def serve(artifact: str) -> None:
         pipe.send(frames.BROKEN, f"{type(error).__name__}: {error}")
         return
     pipe.send(frames.HELLO, "")
-    while True:
-        kind, text = pipe.received.get()
-        if kind != frames.RUN:
-            os._exit(3)
-        limits, _, request = text.partition("\n")
-        worker.run(json.loads(limits), request)
+    try:
+        while True:
+            kind, text = pipe.received.get()
+            if kind != frames.RUN:
+                os._exit(3)
+            limits, _, request = text.partition("\n")
+            worker.run(json.loads(limits), request)
+    except Exception:  # noqa: BLE001  (a fault of ours: the pool says that the process ended with this code)
+        os._exit(4)
 
 
 if __name__ == "__main__":

@@ -199,6 +199,55 @@ asyncio.run(main())
     assert gone(workers, 3)
 
 
+USER = """
+import asyncio, os, sys
+from pathlib import Path
+from tools.sandbox.pool import Sandbox
+
+CODE = '''
+import sys, time, random
+time.sleep(0.05)
+print('x', file=sys.__stdout__, flush=True)
+result = [random.random() < 1, sys.stdin.read()]
+for f in (lambda: sys.modules['socket'].getaddrinfo('localhost', 80), lambda: sys.modules['socket'].socket()):
+    try: f()
+    except OSError as e: result.append('no')
+'''
+
+async def main():
+    box = Sandbox(Path(sys.argv[1]))
+    assert box.available() is None, box.available()
+    done = [(await box.run(CODE, {})).result for _ in range(3)]
+    await box.close()
+    print(os.geteuid(), done)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+async def test_an_ordinary_user_has_it_too(tmp_path: Path) -> None:
+    """The system's limit on processes holds for everybody but root: waiting must work without new threads."""
+    copy = await copied_guest(tmp_path / "guest")
+    script = tmp_path / "user.py"
+    script.write_text(USER)
+    command = [sys.executable, "-B", str(script), str(copy.parent)]
+    if os.geteuid() == 0:
+        for path in (tmp_path, copy.parent, copy):
+            os.chown(path, 65534, 65534)
+        reading = "+dac_read_search,+dac_override"
+        user = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+        command = ["setpriv", *user, f"--inh-caps={reading}", f"--ambient-caps={reading}", *command]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    uid, _, said = done.stdout.partition(" ")
+    assert uid != "0"
+    assert said.strip() == str([[True, "", "no", "no"]] * 3)
+
+
 async def copied_guest(folder: Path) -> Path:
     """A folder of its own with the guest as it was built."""
     source = build.artifact(build.default_folder())
@@ -206,7 +255,7 @@ async def copied_guest(folder: Path) -> Path:
         await asyncio.to_thread(build.ensure, build.default_folder())
     folder.mkdir(mode=0o700)
     copy = folder / source.name
-    shutil.copy(source, copy)
+    await asyncio.to_thread(shutil.copy, source, copy)
     copy.chmod(0o600)
     return copy
 
