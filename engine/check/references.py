@@ -38,11 +38,10 @@ class Target(NamedTuple):
 def field_of(draft: Draft, use: Use) -> str | None:
     """The state field that a reference reads, also a misspelt one that is certain; None for all else."""
     ref = use.ref
-    if ref.root == "state":
-        return draft.meant_field(str(ref.path[0])) if ref.path else None
-    if ref.root == "secret" or ref.root in use.local:
+    if ref.root == "secret" or ref.root in use.local or (ref.root == "state" and not ref.path):
         return None
-    return draft.meant_field(ref.root)
+    name = str(ref.path[0]) if ref.root == "state" else ref.root
+    return None if name.startswith(SYSTEM_NAMES) else draft.meant_field(name)
 
 
 def target(draft: Draft, use: Use) -> Target | None:

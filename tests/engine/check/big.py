@@ -68,4 +68,29 @@ def slips() -> tuple[str, bool]:
     return _document(SIZE, edges, lambda i: f"Do {{state.g{i}xy}}"), False
 
 
-SHAPES = (line, fan, two_lines, many_lines, routes, backward, slips)
+def kinds() -> tuple[str, bool]:
+    """A quarter each: code that fails over to the next question, the question, a node per element, a prompt."""
+    lines = [
+        'schema_version: "1.0"',
+        "flow: {name: big}",
+        "state:",
+        "  fields:",
+        "    f0: {type: str, required: true}",
+    ]
+    lines += [f"    f{i + 1}: {'list[str]' if i % 4 == 2 else 'str'}" for i in range(SIZE)]
+    lines.append("nodes:")
+    for i in range(0, SIZE, 4):
+        lines += [
+            f"  - id: n{i}", "    code: |", "      import re", "", f'      words = re.findall("a+", inputs["f{i}"])',
+            '      result = " ".join(words)', f"    outputs: [f{i + 1}]", f"    on_error: n{i + 3}",
+            f"  - {{id: n{i + 1}, ask: 'Which? {{state.f{i + 1}}}', options: [a, b], outputs: [f{i + 2}]}}",
+            f"  - id: n{i + 2}", "    for_each: state.f3",
+            '    prompt: "Go on with {item}"', f"    outputs: [f{i + 3}]", "    on_error: continue",
+            f"  - id: n{i + 3}", f'    prompt: "Go on: {{state._error_n{i}}} {{state._error_n{i + 2}}}"',
+            f"    outputs: [f{i + 4}]",
+        ]  # fmt: skip
+    lines += ["edges:", *(f"  - {{from: n{i}, to: n{i + 1}}}" for i in range(SIZE - 1))]
+    return "\n".join(lines) + "\n", True
+
+
+SHAPES = (line, fan, two_lines, many_lines, routes, backward, slips, kinds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,40 +14,46 @@ from engine.check.graph import Graph, bits
 
 EXAMPLES = 3000 if os.environ.get("PARLANCE_SOAK") else 200
 Ways = list[list[list[frozenset[int]]]]
+Failures = dict[int, int]
+"""Where a node leads that fails, in place of its entries."""
 Arrow = tuple[int, int]
 Course = tuple[frozenset[int], tuple[tuple[int, frozenset[Arrow]], ...]]
 """Nodes that run, and nodes that wait with the arrows that have reached them."""
 
 
-def _blockers(ways: Ways, arrow: Arrow) -> set[int]:
+def _leads(ways: Ways, failures: Failures, v: int, to: int) -> bool:
+    """Whether a way leads from one node to another."""
+    return failures.get(v) == to or any(to in choice for entry in ways[v] for choice in entry)
+
+
+def _blockers(ways: Ways, failures: Failures, arrow: Arrow) -> set[int]:
     """The nodes that can still set off `arrow` without passing through its target."""
     source, target = arrow
     found, todo = {source}, [source]
     while todo:
         v = todo.pop()
-        for u, entries in enumerate(ways):
-            reaches = any(v in choice for entry in entries for choice in entry)
-            if reaches and u not in found and u != target:
+        for u in range(len(ways)):
+            if _leads(ways, failures, u, v) and u not in found and u != target:
                 found.add(u)
                 todo.append(u)
     return found - {target, len(ways) - 1}
 
 
-def _started(ways: Ways, course: Course) -> Course:
+def _started(ways: Ways, failures: Failures, course: Course) -> Course:
     """Let every waiting node start that nothing can still reach; of a circle of waiting ones, the first."""
     running, waiting = course
     active = set(running) | {v for v, _ in waiting}
     ready = set()
     for v, fired in waiting:
-        arrows = {(u, v) for u, entries in enumerate(ways) if any(v in c for e in entries for c in e)}
-        if not any(_blockers(ways, a) & (active - {v}) for a in arrows - fired):
+        arrows = {(u, v) for u in range(len(ways)) if _leads(ways, failures, u, v)}
+        if not any(_blockers(ways, failures, a) & (active - {v}) for a in arrows - fired):
             ready.add(v)
     if not ready and not running and waiting:
         ready = {min(v for v, _ in waiting)}
     return frozenset(running | ready), tuple(w for w in waiting if w[0] not in ready)
 
 
-def _courses(ways: Ways) -> set[frozenset[int]]:
+def _courses(ways: Ways, failures: Failures) -> set[frozenset[int]]:
     """Pairs of nodes that run at the same time in any course of a run of an acyclic graph."""
     start = len(ways) - 1
     first: Course = (frozenset({start}), ())
@@ -55,11 +62,14 @@ def _courses(ways: Ways) -> set[frozenset[int]]:
         running, waiting = todo.pop()
         pairs |= {frozenset(p) for p in itertools.combinations(running, 2)}
         for v in running:
-            for chosen in itertools.product(*ways[v]):
+            ends = [*itertools.product(*ways[v])]
+            if v in failures:
+                ends.append((frozenset({failures[v]}),))
+            for chosen in ends:
                 fired = dict(waiting)
                 for t in {t for choice in chosen for t in choice}:
                     fired[t] = fired.get(t, frozenset()) | {(v, t)}
-                after = _started(ways, (running - {v}, tuple(sorted(fired.items()))))
+                after = _started(ways, failures, (running - {v}, tuple(sorted(fired.items()))))
                 if after not in seen:
                     seen.add(after)
                     todo.append(after)
@@ -86,9 +96,14 @@ def _pairs(graph: Graph) -> set[frozenset[int]]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(acyclic())
-def test_together_is_what_some_course_of_a_run_shows(ways: Ways) -> None:
-    assert _pairs(Graph(len(ways) - 1, ways)) == _courses(ways)
+@given(acyclic(), st.data())
+def test_together_is_what_some_course_of_a_run_shows(ways: Ways, data: st.DataObject) -> None:
+    size = len(ways) - 1
+    failures: Failures = {}
+    for v in range(size - 1):
+        if data.draw(st.integers(0, 3)) == 0:
+            failures[v] = data.draw(st.integers(v + 1, size - 1))
+    assert _pairs(Graph(size, ways, failures=failures)) == _courses(ways, failures)
 
 
 def _graph(
@@ -135,6 +150,17 @@ def test_what_follows_a_loop_runs_beside_what_its_node_sets_off_besides() -> Non
     graph = _graph(3, [(3, [[0]]), (0, [[0], [1]]), (0, [[2]])], exits=[1, 2])
     assert frozenset((0, 2)) in _pairs(graph)
     assert frozenset((1, 2)) in _pairs(graph)
+
+
+def test_a_failure_leads_elsewhere_and_ends_what_leads_only_to_itself() -> None:
+    """0 leads to 1, which leads to itself, or to 2 when it fails; 2 ends."""
+    graph = replace(_graph(3, [(3, [[0]]), (0, [[1]]), (1, [[1]])]), failures={1: 2})
+    assert graph.reached == {0, 1, 2, 3}
+    assert graph.ending == {0, 1, 2, 3}
+    assert graph.ending_well == {2}
+    assert graph.reached_without({1}) == {0, 1, 2, 3}
+    assert replace(graph, failures={}).reached_without({1}) == {0, 1, 3}
+    assert replace(graph, failures={}, passing=frozenset({0})).reached_without({0}) == {0, 1, 3}
 
 
 def test_reach() -> None:
