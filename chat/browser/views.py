@@ -10,6 +10,7 @@ from chat.browser.asking import question_shown
 from chat.browser.cards import RUN_WORDS, outputs_shown
 from chat.browser.words import count, duration, money, seconds_between, span, tokens_of
 from chat.graph_svg import graph_svg
+from engine.gates import warnings
 
 if TYPE_CHECKING:
     from engine.check import Checked
@@ -98,7 +99,7 @@ def run_view(run: Mapping[str, Any], questions: Sequence[Mapping[str, Any]] = ()
         "nodes": [_node(node) for node in run.get("nodes", ())],
         "ended_at": run.get("ended_at"),
         "questions": [question_shown(question, ended=ended) for question in asked],
-        "gates": [dict(gate) for gate in run.get("gates") or ()],
+        "warnings": list(warnings(run.get("gates") or ())) if run.get("status") == "ok" else [],
         "inputs": run.get("inputs") or {},
         "raw_outputs": run.get("outputs") or {},
         "outputs": _outputs(run) if ended and run.get("status") == "ok" else [],

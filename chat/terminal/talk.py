@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from chat.events import (
@@ -16,6 +17,7 @@ from chat.events import (
     Question,
     RunEnded,
     RunStarted,
+    RunWaiting,
     Step,
     Text,
     TurnEnded,
@@ -94,8 +96,21 @@ def _aside(event: Event) -> str | None:
         return "\n".join(["[problems]", *lines])
     if isinstance(event, RunStarted):
         return f"[run] {event.run_id} of {event.workflow}"
+    if isinstance(event, RunWaiting):
+        return "\n".join(_asked(event.run_id, each) for each in event.questions) or None
     if isinstance(event, RunEnded):
         return f"[run] {event.run_id} {event.status}"
     if isinstance(event, Failed):
         return f"{event.message} {event.fix or ''}".strip()
     return None
+
+
+def _asked(run_id: str, question: Mapping[str, Any]) -> str:
+    """A question of a run with the way to answer it, or what it was answered."""
+    if question["answered_at"] is not None:
+        return f"[answered] {question['path']}: {question['answer']}"
+    options = "".join(f"\n  · {option}" for option in question["options"])
+    return (
+        f"[question] {question['question']}{options}\n"
+        f'Answer with: app.py answer {run_id} {question["path"]} "…"'
+    )

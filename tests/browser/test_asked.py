@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab, Tab
-from tests.browser.server import Server, with_model
+from tests.browser.server import EVIL, Server, with_model
 from tests.fakes.openai_server import FakeOpenAI
 
 pytestmark = pytest.mark.slow
@@ -42,6 +42,15 @@ NAME = (
 nodes:
   - {id: who, ask: "What is it called?", options: [], outputs: [name]}
   - {id: tell, tool: text_template, args: {template: "It is {state.name}"}, outputs: [note]}
+"""
+)
+EVIL_QUESTION = (
+    HEAD % "evil_question"
+    + """\
+    words: {type: str, required: true}
+    said: str
+nodes:
+  - {id: who, ask: "Say {state.words}", options: ["{state.words}", "no"], outputs: [said]}
 """
 )
 ONCE = (
@@ -118,6 +127,22 @@ def test_a_question_is_answered_in_words_from_the_conversation_after_a_restart(
         expect(tab.work.locator(".pl-outcome")).to_contain_text("It is Zebra: 100%")
     finally:
         own.stop()
+
+
+def test_a_question_is_text_wherever_it_is_shown(tab: Tab) -> None:
+    _open(tab, EVIL_QUESTION)
+    tab.field("words").fill(EVIL)
+    _run(tab)
+    asked = tab.work.locator(".pl-run-asks .pl-asked")
+    card = tab.page.locator(".pl-card.pl-asked")
+    for shown in (asked, card):
+        expect(shown).to_contain_text(f"Say {EVIL}")
+        expect(shown.get_by_role("button", name=EVIL)).to_be_visible()
+    card.get_by_role("button", name=EVIL).click()
+    expect(asked).to_contain_text(f"{EVIL} · answered by you")
+    expect(card).to_contain_text(f"{EVIL} · answered by you")
+    assert tab.page.evaluate("window.hit") is None
+    assert tab.page.locator("#pl-app img, #pl-app script").count() == 0
 
 
 def test_what_is_half_typed_outlives_news_of_the_run(tab: Tab) -> None:

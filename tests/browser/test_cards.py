@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chat.browser.cards import message_entries
-from chat.browser.views import diff_rows, run_view, with_node
+from chat.browser.views import diff_rows, estimate_view, run_view, with_node
 from chat.browser.words import duration, money, seconds_between, tokens_of
 from sessions.conversations import Message
 
@@ -206,3 +206,109 @@ def test_a_difference_shows_the_lines_near_a_change() -> None:
     assert (rows[4]["text"], rows[4]["old"], rows[5]["text"], rows[5]["new"]) == ("20", 21, "twenty", 21)
     assert {row["kind"] for row in diff_rows("", "a\nb")} == {"add"}
     assert diff_rows(old, old) == [{"kind": "skip", "old": None, "new": None, "text": "40 lines as before"}]
+
+
+QUESTION: dict[str, Any] = {
+    "node": "sub/pay[3]",
+    "path": "sub/pay[3]",
+    "iteration": 2,
+    "question": "Pay **it**? <b>now</b>",
+    "options": ["yes: all", "no"],
+    "kind": "ask",
+    "default": "no",
+    "due_at": "2026-01-02T10:00:00.000Z",
+    "asked_at": "2026-01-01T10:00:00.000Z",
+    "answer": None,
+    "answered_at": None,
+    "answered_by": None,
+}
+WAITS = {"kind": "run_waiting", "run_id": "r1", "questions": [QUESTION]}
+BEGUN = {"kind": "run_started", "run_id": "r1", "workflow": "greet", "inputs": {}}
+
+
+def test_an_open_question_has_a_button_for_each_option_that_says_where_the_answer_goes() -> None:
+    _, card = _shown(_answer(BEGUN, WAITS))
+    assert "Pay <strong>it</strong>? &lt;b&gt;now&lt;/b&gt;" in card
+    assert 'value="answer:r1:sub%2Fpay%5B3%5D:2:yes%3A%20all"' in card
+    assert card.count("<button") == 2
+
+
+def test_a_question_without_options_is_answered_in_a_dialog() -> None:
+    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [{**QUESTION, "options": []}]}))
+    assert 'value="reply:r1:sub%2Fpay%5B3%5D:2:Pay%20%2A%2Ait' in card
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("local", "answered by you"),
+        ("timeout", "answered by nobody in time, so the default was taken"),
+        ("telegram:<b>Ada", "answered by telegram:&lt;b&gt;Ada"),
+    ],
+)
+def test_an_answered_question_says_by_whom(by: str, words: str) -> None:
+    answered = {**QUESTION, "answer": "no", "answered_at": "2026-01-01T11:00:00.000Z", "answered_by": by}
+    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [answered]}))
+    assert "<strong>no</strong>" in card
+    assert words in card
+    assert "<button" not in card
+
+
+def test_a_doubt_says_in_words_what_each_choice_does() -> None:
+    doubt = {**QUESTION, "kind": "effect", "options": ["did happen", "try again", "stop"]}
+    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [doubt]}))
+    for words in ("May have happened", "It did happen: go on", "It did not: try again", "Stop the run"):
+        assert words in card
+    assert "answer:r1:sub%2Fpay%5B3%5D:2:try%20again" in card
+
+
+def test_a_question_of_a_run_that_has_ended_can_be_answered_no_more() -> None:
+    ended = {
+        "kind": "run_ended",
+        "run_id": "r1",
+        "status": "cancelled",
+        "run": {**RUN, "status": "cancelled"},
+    }
+    cards = _shown(_answer(BEGUN, WAITS, ended))
+    assert "The run ended without an answer." in cards[1]
+    assert "answer:" not in cards[1]
+    assert run_view(RUN, [QUESTION])["questions"][0]["open"] is False
+
+
+def test_an_estimate_is_told_in_ranges_and_unknown_is_never_a_number() -> None:
+    node = {
+        "id": "write",
+        "kind": "llm",
+        "model": None,
+        "calls": [1, 2],
+        "prompt_tokens": [10, 20],
+        "completion_tokens": None,
+        "cost_usd": None,
+        "seconds": [1.0, 95.0],
+        "basis": "default",
+        "note": None,
+    }
+    found = estimate_view(
+        {**node, "nodes": [node], "cost_usd": [0.001, 0.5], "budget_usd": 0.2, "unknown": ["No price."]}
+    )
+    assert (found["cost"], found["tokens"], found["calls"]) == ("$0.0010 to $0.50", "unknown", "1 to 2")
+    assert found["seconds"] == "1.0 s to 1 min 35 s"
+    assert found["over"] is True
+    assert found["nodes"][0]["cost"] == "unknown"
+    assert found["unknown"] == ["No price."]
+
+
+def test_of_a_long_result_the_card_has_the_beginning() -> None:
+    long = "word " * 5000
+    ended = {
+        "kind": "run_ended",
+        "run_id": "r1",
+        "status": "ok",
+        "run": {**RUN, "outputs": {"greeting": long}},
+    }
+    (card,) = _shown(_answer(BEGUN, ended, reply_to=None))
+    assert len(card) < 5000
+    assert 'value="run:r1">Show all' in card
+    told = _shown(_answer(BEGUN, ended, {"kind": "text", "text": long}))
+    assert len(told[1]) < 5000
+    assert "of 25,000 characters" in told[1]

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from chat.graph_layout import Arc, Box, lay_out
 from chat.graph_svg import graph_svg
+from engine.check import check
+from tools.registry import ToolRegistry
 
 SVG = "{http://www.w3.org/2000/svg}"
 GALLERY = sorted((Path(__file__).parents[2] / "configs" / "gallery").glob("*.yaml"))
@@ -198,3 +200,37 @@ def test_the_largest_document_is_drawn_in_seconds() -> None:
     started = time.perf_counter()
     assert len(_nodes(_parsed({"nodes": _steps(*names), "edges": edges}))) == 1000
     assert time.perf_counter() - started < 10
+
+
+KINDS = """\
+schema_version: "1.0"
+flow: {name: every_kind}
+state:
+  fields:
+    items: {type: "list[str]", required: true}
+    done: "list[str]"
+    total: int
+    fine: bool
+nodes:
+  - {id: each, for_each: state.items, prompt: "Do {item}", outputs: [done], on_error: ask}
+  - {id: sum, code: "result = len(inputs['done'])", outputs: [total]}
+  - {id: ask, ask: "Fine?", outputs: [fine]}
+"""
+
+
+def test_kinds_maps_and_failures_are_told_apart() -> None:
+    checked = check(KINDS, ToolRegistry())
+    assert checked.workflow is not None, checked.problems
+    for picture in (graph_svg(checked.workflow), graph_svg(checked.document.data)):
+        assert 'data-kind="code"' in picture
+        assert 'data-kind="ask"' in picture
+        assert "for each of items" in picture
+        assert picture.count('class="link error"') == 1
+        assert 'data-from="ask" data-to="END"' in picture
+
+
+def test_waiting_and_unknown_have_colours_of_their_own() -> None:
+    picture = graph_svg({"nodes": [{"id": "a", "ask": "?"}]}, {"a": "unknown"})
+    assert 'data-status="unknown"' in picture
+    for status in ("waiting", "unknown"):
+        assert f"stroke:var(--pl-{status}," in picture

@@ -118,6 +118,7 @@
     const open = P.$(".pl-nodes", body)?.open;
     const parts = [];
     if (run.error) parts.push(el("div", { class: "pl-run-error", role: "alert" }, run.error));
+    for (const words of run.warnings) parts.push(el("div", { class: "pl-run-warning" }, words));
     if (run.outputs.length) parts.push(el("div", { class: "pl-outcome" }, ...run.outputs.map((output) => outputOf(run, output))));
     if (run.nodes.length) parts.push(P.timeline(run, open ?? run.status === "failed"));
     return parts;
