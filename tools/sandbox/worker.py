@@ -28,7 +28,12 @@ LARGEST_CALL = 1 << 20
 MEGABYTE = 1 << 20
 TABLE_ELEMENTS = 100_000
 ROOM_FOR_COPIES = 192 * MEGABYTE
-FIRST = {"code": "import time; time.sleep(0.001)", "inputs": {}, "tools": [], "allowed_modules": None}
+FIRST: Mapping[str, Any] = {
+    "code": "import time; time.sleep(0.001)",
+    "inputs": {},
+    "tools": [],
+    "allowed_modules": None,
+}
 
 
 class Broken(Exception):

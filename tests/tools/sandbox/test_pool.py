@@ -102,6 +102,7 @@ async def test_a_worker_that_does_not_answer_any_more_is_killed(sandbox: Sandbox
     await sandbox.run("result = 1", {})
     (first,) = pids(sandbox)
     os.kill(first, signal.SIGSTOP)
+    await until(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED)
     with pytest.raises(SandboxError, match=r"did not end within 0\.2 s"):
         await sandbox.run("result = 1", {}, timeout=0.2)
     assert await asyncio.to_thread(gone, [first])
