@@ -169,7 +169,7 @@ async def _done(made: Engine, where: Where, wish: dict[str, Any]) -> Any:
     try:
         if wish["do"] == "work":
             return await work(made, where, wish["slots"])
-        flow = workflow(wish["text"], made._tools)
+        flow = workflow(wish["text"], registry(Path(where.log)))
         return [await made.start(flow, wish["inputs"], **wish["options"]) for _ in range(wish["times"])]
     except ParlanceError as error:
         return {"error": str(error)}

@@ -13,7 +13,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import Conflict
-from tests.engine.actor import KINDS, Where, engine_at, workflow
+from tests.engine.actor import KINDS, Where, engine_at, registry, workflow
 from tests.engine.actors import Stage, stage_at
 
 pytestmark = pytest.mark.slow
@@ -160,7 +160,7 @@ async def test_cancel_interrupts_within_a_second_from_another_process(stage: Sta
 
 
 async def test_cancel_of_what_nobody_executes_yet(stage: Stage, here: Engine) -> None:
-    flow = workflow(chain(0.01), here._tools)
+    flow = workflow(chain(0.01), registry(Path("log")))
     run_id = await here.start(flow, {}, delay=60)
     began = time.monotonic()
     await here.cancel(run_id)
@@ -235,7 +235,7 @@ async def test_the_same_id_twice_is_one_run(stage: Stage, here: Engine) -> None:
 
 async def test_what_is_more_urgent_is_taken_first(stage: Stage, here: Engine) -> None:
     """Runs that wait for a process to go on with them; delays keep the local dispatchers from starting at once."""
-    flow = workflow(chain(0.01, 1), here._tools)
+    flow = workflow(chain(0.01, 1), registry(Path("log")))
     ids = [
         await here.start(
             flow, {}, priority=priority, delay=0.3 if here._dispatcher.spreads is False else None
