@@ -122,13 +122,13 @@ async def test_code_runs_once_per_element(sandbox: Sandbox, tmp_path: Path) -> N
             "if inputs['a'] > 100:\n    result = 1",
             "The code set no result. End it with result = … (the value of sum).",
         ),
-        ("while inputs['a']: pass\nresult = 1", "did not end within 0.3 s"),
+        ("while inputs['a']: pass\nresult = 1", "did not end within 1 s"),
         ("result = len(bytearray(10**9))", "more memory in line 1"),
         ("result = open('/etc/passwd').read()", "The sandbox has no files"),
     ],
 )
 async def test_what_goes_wrong_is_said(sandbox: Sandbox, tmp_path: Path, code: str, part: str) -> None:
-    text = add(code, type_="int") + "    sandbox: {timeout: 0.3, max_memory_mb: 64}\n"
+    text = add(code, type_="int") + "    sandbox: {timeout: 1, max_memory_mb: 64}\n"
     assert part in failed(await run(tmp_path, sandbox, text, {"a": 1}))
 
 
