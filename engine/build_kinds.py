@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.templates import compile_template
+from engine.types import Type
 from engine.workflow import MISSING, Each, Field, Gate, Gates, Kind, SandboxOptions
 
 APPROVE, REJECT = "approve", "reject"
@@ -32,14 +33,19 @@ def answer_options(data: Mapping[str, Any], output: Field | None) -> Any:
         return said
     if said is not None:
         return [as_answer(option) for option in said]
-    if output is not None and output.enum:
-        return [as_answer(value) for value in output.enum]
-    return [APPROVE, REJECT] if output is None or takes_approval(output) else []
+    if output is None:
+        return [APPROVE, REJECT]
+    each = data.get("for_each") is not None
+    return usual_options(output.type, output.enum, each=each)
 
 
-def takes_approval(output: Field) -> bool:
-    """Whether `approve` and `reject` are values for this field."""
-    return output.type.name in ("bool", "str", "any")
+def usual_options(kind: Type, enum: Sequence[Any] | None, *, each: bool) -> list[str]:
+    """The answers of an ask that names none, by the type of its output; `each` says that it is a list of answers."""
+    if each and kind.name == "list":
+        kind, enum = kind.item, None
+    if enum:
+        return [as_answer(value) for value in enum]
+    return [APPROVE, REJECT] if kind.name in ("bool", "str", "any") else []
 
 
 def as_answer(value: Any) -> str:

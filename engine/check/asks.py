@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.build_kinds import APPROVE, REJECT, as_answer
+from engine.build_kinds import APPROVE, REJECT, as_answer, usual_options
 from engine.check.draft import Draft
 from engine.check.names import listed
 from engine.check.patches import replace_name
@@ -136,12 +136,13 @@ def ask_approval(draft: Draft) -> Iterator[Found]:
     """
     for node in _asks(draft):
         field = _output(draft, node)
-        if node.data.get("options") is not None or field is None or field.enum:
+        if node.data.get("options") is not None or field is None or field.type is None:
             continue
-        if field.type is None or field.type.name != "str" or _compared(draft, field.name):
+        kind = field.type.item if node.element is not None else field.type
+        if kind.name != "str" or _usual(field, node) != [APPROVE, REJECT] or _compared(draft, field.name):
             continue
-        if str(node.data.get("default")) in (APPROVE, REJECT):
-            continue
+        if node.data.get("default") is not None:
+            continue  # either it is one of the two, or it is reported
         message = f"Without options a person can only approve or reject, but '{field.name}' is a text. "
         advice = "Write options: [] for an answer in words, list the options, or make the field a bool."
         yield Found((*node.path, "ask"), message + advice)
@@ -174,7 +175,7 @@ def ask_default(draft: Draft) -> Iterator[Found]:
             continue
         options = _written_out(node)
         if options is None and node.data.get("options") is None:
-            options = _usual(field)
+            options = _usual(field, node)
         path = (*node.path, "default")
         if options and not _among(default, options):
             mend = draft.names.certain(as_answer(default), options)
@@ -185,15 +186,13 @@ def ask_default(draft: Draft) -> Iterator[Found]:
             yield Found(path, f"The default does not fit '{field.name}': {reason}. {_fitting(field)}")
 
 
-def _usual(field: FieldView | None) -> list[str] | None:
-    """The options of an ask that names none."""
+def _usual(field: FieldView | None, node: NodeView) -> list[str] | None:
+    """The options of an ask that names none; None where that is not known."""
     if field is None:
         return [APPROVE, REJECT]
-    if field.enum:
-        return [as_answer(value) for value in field.enum]
     if field.type is None:
         return None
-    return [APPROVE, REJECT] if field.type.name in ("bool", "str", "any") else []
+    return usual_options(field.type, field.enum, each=node.element is not None)
 
 
 def _among(default: Any, options: Sequence[str]) -> bool:

@@ -147,8 +147,9 @@ class Draft:
         for node in self.nodes:
             code = self.code.get(node.index)
             for name, (start, end) in code.read if code and not node.inputs else ():
-                if name in self.fields and name != node.element:
-                    ref = Ref("state", (name,), name, start, end)
+                field = None if name == node.element else self.meant_field(name)
+                if field:
+                    ref = Ref("state", (field,), field, start, end)
                     yield Use((*node.path, "code"), code.text if code else "", ref, "code", node)
 
     @cached_property

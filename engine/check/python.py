@@ -23,7 +23,7 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__builtins__", "__file__", 
 _OPAQUE = frozenset({"exec", "eval", "globals", "locals", "vars", "__import__"})
 _READING = frozenset({"get", "pop"})
 _NEWER = re.compile(
-    r"""(?<![A-Za-z0-9_])[rRtT]?[fFtT][rR]?["']|^\s*type\s+\w|^\s*(?:async\s+)?(?:def|class)\s+\w+\s*\[|^\s*except\b"""
+    r"""(?<![A-Za-z0-9_])[rR]?[tT][rR]?["']|^\s*type\s+\w|^\s*(?:async\s+)?(?:def|class)\s+\w+\s*\[|^\s*except\b"""
 )
 """Lines that newer versions of Python read otherwise than older ones."""
 _QUIET = threading.Lock()

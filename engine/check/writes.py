@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.check.arguments import missing_argument
 from engine.check.draft import Draft
-from engine.check.reading import NodeView, mapping, names
+from engine.check.reading import Name, NodeView, mapping, names
 from engine.check.references import SYSTEM_NAMES, field_of, given_from_start, readers
 from engine.check.rules import Found, Path, rule
 from engine.check.uses import Use
@@ -127,6 +127,7 @@ def unused_field(draft: Draft) -> Iterator[Found]:
     if not draft.edges_known or next(iter(missing_argument.find(draft)), None):
         return
     named = [edge.loop.field for edge in draft.edges if edge.loop and edge.loop.field]
+    named += [Name(str(n.data["for_each"]).strip(), n.path) for n in draft.nodes if "for_each" in n.data]
     named += names(mapping(draft.data.get("flow")).get("outputs"), ())
     read = {*readers(draft), *(draft.meant_field(name.text) for name in named)}
     if any(field_of(draft, use) is None and _of_a_field(use) for use in draft.uses):

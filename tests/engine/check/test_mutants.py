@@ -12,6 +12,7 @@ from engine.check import Checked, Machine, apply, apply_patches, check
 from engine.check.catalogue import READING, RULES
 from engine.ports import ModelInfo
 from engine.problems import Problem
+from tests.engine.check import operators_kinds  # noqa: F401 - adds its operators
 from tests.engine.check.operators import OPERATORS, Mutation, Operator
 from tests.engine.check.planted import DATA, MACHINES, PLANTED, SAVED, TOOLS, Planted
 from tests.engine.check.planted_kinds import PLANTED_KINDS

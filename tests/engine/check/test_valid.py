@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,10 +50,13 @@ class _Maker:
         """Let the first node mention all inputs, so that none is without use."""
         refs = " ".join(f"{{state.{name}}}" for name in self.fields if name.startswith("input_"))
         self.nodes[0].setdefault("inputs", {})["everything"] = refs
-        if "prompt" in self.nodes[0]:
-            self.nodes[0]["prompt"] += " {everything}"
+        first = self.nodes[0]
+        if "code" in first:
+            first["code"] = re.sub(r'inputs\["\w+"\]', 'inputs["everything"]', first["code"])
+        elif "args" in first:
+            first["args"]["text"] += " {everything}"
         else:
-            self.nodes[0]["args"]["text"] += " {everything}"
+            first["prompt" if "prompt" in first else "ask"] += " {everything}"
 
     def connect(self, exits: list[str], target: str | list[str]) -> None:
         if len(exits) > 1 and self.draw(st.booleans()):
@@ -70,15 +74,33 @@ class _Maker:
         name = f"node_{len(self.nodes)}"
         kind = self.draw(st.sampled_from(sorted(TYPES)))
         read = self.draw(st.sampled_from(known))
-        if self.draw(st.integers(0, 4)) == 0:
-            node: dict[str, Any] = {"id": name, "tool": "json_parse", "args": {"text": f"{{state.{read}}} "}}
-            kind = "any"
-        else:
-            node = {"id": name, "prompt": f"Go on from {{state.{read}}}."}
+        node, kind = self._kind(name, read, kind, known)
+        if self.draw(st.integers(0, 5)) == 0:
+            node["on_error"] = "continue"
         self.fields[f"out_{name}"] = {"type": kind} if self.draw(st.booleans()) else kind
         node["outputs"] = [f"out_{name}"] if self.draw(st.booleans()) else f"out_{name}"
         self.nodes.append(node)
         return name, [name], [f"out_{name}"]
+
+    def _kind(self, name: str, read: str, kind: str, known: list[str]) -> tuple[dict[str, Any], str]:
+        """A node of any kind, and the type of what it writes."""
+        lists = [k for k in known if str(self.fields[k]).find("list[str]") >= 0]
+        drawn = self.draw(st.sampled_from(["prompt", "prompt", "tool", "code", "ask", "each"]))
+        if drawn == "tool":
+            return {"id": name, "tool": "json_parse", "args": {"text": f"{{state.{read}}} "}}, "any"
+        if drawn == "code":
+            value = {"bool": "True"}.get(kind, TYPES[kind])
+            return {
+                "id": name,
+                "code": f'read = inputs["{read}"]\nresult = {value} if read else {value}\n',
+            }, kind
+        if drawn == "ask":
+            free = {} if kind == "bool" else {"options": []}
+            return {"id": name, "ask": f"What of {{state.{read}}}?", **free}, kind
+        if drawn == "each" and lists:
+            over = f"state.{self.draw(st.sampled_from(lists))}"
+            return {"id": name, "for_each": over, "prompt": f"{{item}} and {{state.{read}}}"}, "list[str]"
+        return {"id": name, "prompt": f"Go on from {{state.{read}}}."}, kind
 
     def _line(self, depth: int, known: list[str]) -> tuple[str, list[str], list[str]]:
         first, exits, written = self.block(depth - 1, known)
@@ -113,8 +135,8 @@ class _Maker:
         done = f"done_{name}"
         self.fields[done] = {"type": "bool", "default": False}
         node = self.nodes[-1]
-        node.pop("tool", None)
-        node.pop("args", None)
+        for key in ("tool", "args", "code", "ask", "options", "for_each"):
+            node.pop(key, None)
         node["prompt"] = f"Try again, this is {{state._loop_iteration_{name}}}."
         node["outputs"] = [*written, done]
         after, last, more = self._step(depth, [*known, *written])
