@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from engine.errors import ModelError, NodeError, ParlanceError, RunStopped
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How an attempt ended: with writes, or with an error."""
 
@@ -78,6 +79,10 @@ class _TookTooLong(NodeError):
 async def _in_time(step: Step) -> Mapping[str, Any]:
     node = step.node
     run = runner_of("each" if node.each is not None else node.kind)
+    if step.rehearses:
+        from engine.simulate import instead
+
+        run = partial(instead, run=run)
     if node.timeout is None or node.each is not None or node.kind in ("ask", "subflow"):
         return await _guarded(step, run)
     limit = asyncio.timeout(node.timeout)
@@ -98,7 +103,7 @@ async def _in_time(step: Step) -> Mapping[str, Any]:
 async def _guarded(step: Step, run: Run) -> Mapping[str, Any]:
     """Run it; what must not happen twice as a whole says so before it begins."""
     node = step.node
-    if node.effect != "once" or node.each is not None or node.kind == "subflow":
+    if step.rehearses or node.effect != "once" or node.each is not None or node.kind == "subflow":
         return await run(step)
     if node.kind != "tool" and node.said_effect != "once":
         return await run(step)

@@ -17,7 +17,8 @@ from engine.budget import limit_of
 from engine.errors import RunError
 from engine.nodes.step import Parked, Step, Usage
 from engine.plan import Plan
-from engine.ports import RunRecord, RunStore
+from engine.ports import RunRecord, RunStatus, RunStore
+from engine.rehearsal import replayed
 from engine.view import run_view
 from engine.workflow import EFFECTS, Effect
 
@@ -65,6 +66,11 @@ class Children:
     async def known(self, run_id: str) -> set[str]:
         """The ids of the children that a run has already."""
         return {child.id for child in await self._store.children(run_id)}
+
+    async def waiting(self, run_id: str) -> dict[str, RunStatus]:
+        """The children of a run that wait for a person, with how; what ends that wakes the run."""
+        found = await self._store.children(run_id)
+        return {child.id: child.status for child in found if child.parked and child.status != "running"}
 
     async def effect(self, pins: Mapping[str, str], name: str) -> Effect:
         """The strongest effect of what a pinned workflow does, with all that is below it."""
@@ -130,7 +136,11 @@ class Children:
 
 def child_id(parent: RunRecord, path: str, iteration: int, attempt: int = 1) -> str:
     """The id of the child that a visit to a node starts; each attempt has its own."""
-    text = f"{parent.id}/{path}/{iteration}/{attempt}"
+    return _child_id(parent.id, path, iteration, attempt)
+
+
+def _child_id(parent_id: str, path: str, iteration: int, attempt: int) -> str:
+    text = f"{parent_id}/{path}/{iteration}/{attempt}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -160,7 +170,17 @@ def child_of(
         priority=parent.priority,
         limit_usd=limit_of(parent, step.workflow),
         dry=parent.dry,
+        origin=_rehearsal(step),
     )
+
+
+def _rehearsal(step: Step) -> Mapping[str, Any] | None:
+    """What a child of a rehearsal has to know: the child that it repeats, or what is to be made up for it."""
+    parent = step.host.record
+    original = replayed(parent)
+    if original is not None:
+        return {"replay_of": _child_id(original, step.path, step.iteration, step.attempt)}
+    return parent.origin if parent.dry else None
 
 
 def usage_of(view: Mapping[str, Any]) -> Usage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from engine.host import TIMEOUT
 from engine.live import LiveRun
 from engine.nodes import Services
 from engine.plan import Plan
-from engine.ports import Process, RunRecord, RunStore
+from engine.ports import NodeRow, Process, RunRecord, RunStore
 from engine.process import is_gone, this_process
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class Dispatcher(Protocol):
         """Store the run and have it executed; at `not_before`, where it says so."""
         ...
 
-    async def offer(self, record: RunRecord, plan: Plan) -> None:
-        """As `start`, but a run whose id is there already is left as it is."""
+    async def offer(self, record: RunRecord, plan: Plan, rows: Sequence[NodeRow] = ()) -> None:
+        """As `start`, but a run whose id is there already is left as it is. `rows` are those that it begins with."""
         ...
 
     async def nudge(self, run_id: str) -> None:
@@ -128,8 +128,8 @@ class LocalDispatcher:
         else:
             await self._executor.start(record, plan)
 
-    async def offer(self, record: RunRecord, plan: Plan) -> None:
-        await self._executor.create(record, plan)
+    async def offer(self, record: RunRecord, plan: Plan, rows: Sequence[NodeRow] = ()) -> None:
+        await self._executor.create(record, plan, rows)
         if record.not_before is None or record.not_before <= self._clock.now():
             await self._take(record.id)
 

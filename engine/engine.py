@@ -8,20 +8,21 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.again import anew, check_node, check_root, kept_rows
 from engine.answers import find_wait, read_answer
 from engine.budget import Budgets
 from engine.children import Children, wake_above
 from engine.dispatch import Dispatcher, LocalDispatcher, MakeDispatcher
-from engine.errors import FenceLost, WorkflowInvalid
+from engine.errors import Conflict, FenceLost
 from engine.follow import follow, settled, stored_view
 from engine.gates import refuse_blocked
 from engine.inputs import read_inputs
+from engine.loading import Loader
 from engine.nodes import Services
 from engine.nodes.step import Secrets
-from engine.parts import part_plan
 from engine.pins import Resolver, SavedWorkflows, pin
-from engine.plan import Plan, Plans
 from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore
+from engine.simulate import Recorded
 from engine.view import summary_view, time_text, wait_view
 from engine.workflow import Workflow
 
@@ -68,13 +69,14 @@ class Engine:
         workflows: SavedWorkflows | None = None,
     ) -> None:
         self.store = store
-        self._tools = tools
-        self._plans = Plans()
+        self._loader = Loader(tools)
         self._saved = workflows
         self._clock = clock or SystemClock()
-        children = Children(store, self._plan)
-        services = Services(models, tools, self._clock, secrets, sandbox, Budgets(store), children)
-        self._dispatcher: Dispatcher = dispatcher(store, services, self._load, process)
+        children = Children(store, self._loader.plan)
+        recorded = Recorded(store)
+        services = Services(models, tools, self._clock, secrets, sandbox, Budgets(store), children, recorded)
+        self._services = services
+        self._dispatcher: Dispatcher = dispatcher(store, services, self._loader.stored, process)
         children.bind(self._dispatcher)
 
     async def start(
@@ -103,10 +105,10 @@ class Engine:
         own does; they are fixed now. NotFound, WorkflowInvalid or RunError where they can't be run. The other
         options: see RunRecord.
         """
-        plan = self._plans.of(workflow)
+        plan = self._loader.of(workflow)
         if not ignore_gates:
             await refuse_blocked(self.store, plan, owner)
-        pinned = await pin(workflow, workflows or self._saved_of(owner), self._read)
+        pinned = await pin(workflow, workflows or self._saved_of(owner), self._loader.workflow)
         given, now = run_id is not None, self._clock.now()
         run_id = run_id or uuid.uuid4().hex[:16]
         record = RunRecord(
@@ -136,6 +138,60 @@ class Engine:
         else:
             await self._dispatcher.start(record, plan)
         return record.id
+
+    async def retry(self, run_id: str, node: str, workflow: Workflow | None = None) -> str:
+        """A new run that keeps the rows before `node` of one that has ended, and goes on from there; its id.
+
+        `workflow` is the document put right, where it was that. NotFound, Conflict, InputError.
+        """
+        run = await self.store.get(run_id)
+        check_root(run)
+        plan = self._loader.of(workflow) if workflow is not None else await self._loader.stored(run)
+        rows = await self.store.rows(run_id)
+        check_node(plan, rows, node)
+        new_id = uuid.uuid4().hex[:16]
+        kept = kept_rows(run, plan, rows, node, new_id)
+        changed = {"yaml": plan.workflow.text, "digest": plan.digest, "shape": plan.shape}
+        origin = {"retry_of": run.id, "from": node}
+        record = anew(run, new_id, self._clock.now(), **changed, origin=origin)
+        await self._dispatcher.offer(record, plan, kept)
+        return new_id
+
+    async def replay(self, run_id: str, model: str) -> str:
+        """A new run that asks `model` instead, on the same inputs, and takes all else from what was recorded; its id.
+
+        Nothing with an effect happens again. NotFound, Conflict.
+        """
+        run = await self.store.get(run_id)
+        check_root(run)
+        new_id = uuid.uuid4().hex[:16]
+        record = anew(run, new_id, self._clock.now(), force_model=model, origin={"replay_of": run.id})
+        await self._dispatcher.start(record, await self._loader.stored(run))
+        return new_id
+
+    async def resume(self, run_id: str) -> dict[str, Any]:
+        """Go on now with a run whose process has ended; the view. Conflict when it has ended, or another process is
+        at it."""
+        run = await self.store.get(run_id)
+        if run.end_event is not None:
+            raise Conflict(
+                f"Run {run_id} has ended: {run.status}.", "Use retry to run a part of it once more."
+            )
+        if not run.parked:
+            owned = run.process is not None and await self.alive(run.process)
+            if owned and self._dispatcher.live(run_id) is None:
+                raise Conflict(
+                    f"Run {run_id} is being executed by another process.", "Follow it, or cancel it."
+                )
+            await self._dispatcher.nudge(run_id)
+        return await self.view(run_id)
+
+    async def branches(self, workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Which ways through the workflow a dry run can take, see `engine.branches.explore`. InputError."""
+        from engine.branches import explore
+        from engine.walk import Walker
+
+        return await explore(Walker(workflow, self._loader.of(workflow).graph, self._services), inputs)
 
     async def wait(self, run_id: str) -> dict[str, Any]:
         """The view of the run once it has ended, or waits for a person. NotFound; StoreError or RunError when this
@@ -172,7 +228,7 @@ class Engine:
         run = await self.store.get(run_id)
         wait = await find_wait(self.store, run, node, iteration)
         asking = run if wait.run_id == run.id else await self.store.get(wait.run_id)
-        found = read_answer(wait, self._load(asking).workflow, value)
+        found = read_answer(wait, (await self._loader.stored(asking)).workflow, value)
         await self.store.answer(wait.run_id, wait.path, wait.iteration, found, by, self._clock.now())
         await wake_above(self.store, wait.run_id)
         await self._dispatcher.nudge(wait.run_id)
@@ -257,27 +313,6 @@ class Engine:
         """Interrupt what runs here; it stays unfinished, for whoever recovers it."""
         await self._dispatcher.close()
 
-    def _load(self, record: RunRecord) -> Plan:
-        """The plan of a stored run. WorkflowInvalid when the checker refuses its document now."""
-        plan = self._plans.by_digest(record.digest) or self._plans.of(self._checked(record.yaml))
-        if record.part is not None:
-            plan = part_plan(plan.workflow, plan.digest, record.part["node"])
-        return plan
-
-    def _checked(self, text: str) -> Workflow:
-        from engine.check import check
-
-        checked = check(text, self._tools)
-        if checked.workflow is None:
-            raise WorkflowInvalid(checked.problems)
-        return checked.workflow
-
     def _saved_of(self, owner: str) -> Resolver | None:
         saved = self._saved
         return None if saved is None else lambda name: saved(owner, name)
-
-    async def _read(self, text: str) -> Workflow:
-        return await asyncio.to_thread(self._checked, text)
-
-    async def _plan(self, text: str) -> Plan:
-        return self._plans.of(await self._read(text))

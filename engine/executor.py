@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from engine.errors import ParlanceError
@@ -15,12 +15,12 @@ from engine.ledger import Ledger, Open
 from engine.live import LiveRun
 from engine.nodes import Services
 from engine.plan import Plan
-from engine.ports import RunRecord, RunStore
+from engine.ports import NodeRow, RunRecord, RunStore
 from engine.resume import begin, resume
 
 log = logging.getLogger(__name__)
 
-PlanLoader = Callable[[RunRecord], Plan]
+PlanLoader = Callable[[RunRecord], Awaitable[Plan]]
 """Makes the plan of a stored run anew; ParlanceError when its document is refused now."""
 
 Nudge = Callable[[str], Awaitable[None]]
@@ -66,10 +66,10 @@ class Executor:
             live.launch(opens)
         return live
 
-    async def create(self, record: RunRecord, plan: Plan) -> None:
-        """Store a new run that nobody owns: whoever claims it executes it."""
+    async def create(self, record: RunRecord, plan: Plan, rows: Sequence[NodeRow] = ()) -> None:
+        """Store a new run that nobody owns, with rows that it has from another: whoever claims it executes it."""
         live, _, _ = self._begun(record, plan, None)
-        await self._store.create(live.ledger.record)
+        await self._store.create(live.ledger.record, rows=rows)
 
     async def claim(self, run_id: str, epoch: int) -> LiveRun | None:
         """Take a run over from whoever had it at `epoch` and go on with it in the background.
@@ -134,7 +134,7 @@ class Executor:
     async def _go_on(self, record: RunRecord) -> LiveRun | None:
         rows = await self._store.rows(record.id)
         try:
-            plan = self._load(record)
+            plan = await self._load(record)
         except Exception as error:
             log.warning("run %s can't go on", record.id, exc_info=error)
             await self._give_up(Ledger(record, self._store, rows), error)

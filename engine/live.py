@@ -25,6 +25,7 @@ from engine.nodes.step import Parked
 from engine.parking import Parking
 from engine.plan import Plan
 from engine.ports import NodeRow, NodeStatus, RunRecord, RunStatus, RunStore
+from engine.rehearsal import simulates
 from engine.scheduler import Scheduler, Visit, endless
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class LiveRun:
         self.settled: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._services = services
         self._prefix = record.prefix
+        self._rehearses = simulates(record)
         self._open: dict[Visit, Open] = {}
         self._tasks: dict[asyncio.Task[None], Open] = {}
         self._stop: Stop | None = None
@@ -78,7 +80,7 @@ class LiveRun:
     def launch(self, opens: Sequence[Open]) -> None:
         """Start these visits; the store knows of them already."""
         self._open.update({each.visit: each for each in opens})
-        if not self.plan.asks_models:
+        if not self.plan.asks_models or self.ledger.record.dry:
             self._start_clock()
         for each in opens:
             self._spawn(each)
@@ -198,6 +200,7 @@ class LiveRun:
             attempt=each.attempt,
             force_model=record.force_model,
             host=self.host,
+            rehearses=self._rehearses,
         )
 
     async def _succeed(self, each: Open, step: Step, outcome: Outcome, status: NodeStatus) -> list[Open]:

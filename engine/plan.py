@@ -37,11 +37,15 @@ class Plans:
         plan = self._plans.get(id(workflow))
         if plan is None or plan.workflow is not workflow:
             plan = make_plan(workflow)
-            self._plans[id(workflow)] = plan
-            if len(self._plans) > _KEPT:
-                self._plans.popitem(last=False)
-        self._plans.move_to_end(id(workflow))
+        self.keep(plan)
         return plan
+
+    def keep(self, plan: Plan) -> None:
+        """Have it at hand; the one that was not asked for longest goes."""
+        self._plans[id(plan.workflow)] = plan
+        self._plans.move_to_end(id(plan.workflow))
+        if len(self._plans) > _KEPT:
+            self._plans.popitem(last=False)
 
     def by_digest(self, digest: str) -> Plan | None:
         """The plan of a stored run's document, None where it has to be made."""

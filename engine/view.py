@@ -13,6 +13,7 @@ from typing import Any
 from engine.gates import judged
 from engine.history import reduced
 from engine.ports import NodeRow, RunEvent, RunRecord, Started, Wait
+from engine.rehearsal import NOTE, simulates
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -50,10 +51,33 @@ def run_view(
         **({} if children is None else {"children": [child_view(child, run.prefix) for child in children]}),
         **totals(rows),
         **({"gates": judged(run.shape, rows)} if "gates" in run.shape and run.part is None else {}),
+        **_rehearsal(run, rows),
+        **({} if run.origin is None else {"origin": dict(run.origin)}),
         "error": run.error,
         "created_at": time_text(run.created_at),
         "ended_at": time_text(run.ended_at),
     }
+
+
+def _rehearsal(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:
+    """What a dry run or a replay says of itself: the ways that were taken, and what was not real, and why."""
+    if not simulates(run):
+        return {}
+    ended = [row for row in rows if row.ends_visit and row.counts]
+    taken = [{"node": r.node, "iteration": r.iteration, "to": [to for _, to in r.fired]} for r in ended]
+    return {
+        "dry": run.dry,
+        "branches": taken,
+        "simulated": [
+            {"node": _without(row.path, run.prefix), "iteration": row.iteration, "why": row.writes["why"]}
+            for row in rows
+            if row.path.endswith(NOTE)
+        ],
+    }
+
+
+def _without(path: str, prefix: str) -> str:
+    return path.removeprefix(prefix).removesuffix(NOTE)
 
 
 def wait_view(wait: Wait, prefix: str = "") -> dict[str, Any]:
@@ -170,7 +194,9 @@ _OPEN = frozenset({"running", "waiting", "unknown"})
 def node_views(run: RunRecord, rows: Sequence[NodeRow]) -> list[dict[str, Any]]:
     """Every attempt that ended, in the order of time, then what is open: running, or waiting for a person."""
     prefix = run.prefix
-    ended = [node_view(row, prefix) for row in rows if row.status not in _OPEN]
+    ended = [
+        node_view(row, prefix) for row in rows if row.status not in _OPEN and not row.path.endswith(NOTE)
+    ]
     if run.ended_at is not None:
         doubtful = [row for row in rows if row.status == "unknown" and row.error]
         return [*ended, *(node_view(row, prefix) for row in doubtful)]
@@ -225,7 +251,7 @@ def row_events(row: NodeRow, prefix: str = "") -> Iterator[RunEvent]:
         yield RunEvent(
             row.event, row.run_id, "node_waiting", {**node_view(row, prefix), "waiting": _asked(row, prefix)}
         )
-    elif row.status != "running":
+    elif row.status != "running" and not row.path.endswith(NOTE):
         yield RunEvent(row.event, row.run_id, "node_ended", node_view(row, prefix))
     for number, started in enumerate(row.starts, row.event + 1):
         yield RunEvent(number, row.run_id, "node_started", _started_view(started, row.ended_at))

@@ -24,11 +24,13 @@ from sessions.dbos_tickets import DEATHS, Tickets
 from sessions.dbos_worker import DbosWorker, make_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.dispatch import MakeDispatcher
     from engine.executor import PlanLoader
     from engine.nodes import Services
     from engine.plan import Plan
-    from engine.ports import Process, RunRecord
+    from engine.ports import NodeRow, Process, RunRecord
     from sessions.postgres import Postgres
     from sessions.postgres_runs import PostgresRunStore
 
@@ -84,8 +86,8 @@ class DbosDispatcher(LocalDispatcher):
         await self.enter()
         await self._executor.create(record, plan)
 
-    async def offer(self, record: RunRecord, plan: Plan) -> None:
-        await self.start(record, plan)
+    async def offer(self, record: RunRecord, plan: Plan, rows: Sequence[NodeRow] = ()) -> None:
+        await self._executor.create(record, plan, rows)
 
     async def nudge(self, run_id: str) -> None:
         """Whatever woke the run has enqueued it, unless it is executed somewhere: then its owner hears of it."""

@@ -46,8 +46,8 @@ class SqlRunStore:
         self._rows_query = rows_query
         self._additions: dict[str, Addition] = {}
 
-    async def create(self, *runs: RunRecord) -> None:
-        await self._write(lambda c: self._writes.create(c, runs))
+    async def create(self, *runs: RunRecord, rows: Sequence[NodeRow] = ()) -> None:
+        await self._write(lambda c: self._writes.create(c, runs, rows))
 
     def append(
         self,

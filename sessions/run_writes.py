@@ -131,7 +131,7 @@ class RunWrites:
 
     # --- jobs ---
 
-    def create(self, connection: Connection, runs: Sequence[RunRecord]) -> None:
+    def create(self, connection: Connection, runs: Sequence[RunRecord], rows: Sequence[NodeRow] = ()) -> None:
         known: dict[str, str] = {}
         values = []
         for run in runs:
@@ -139,6 +139,10 @@ class RunWrites:
             own = self._keep(connection, known, run.digest, run.yaml, shape)
             values.append(run_values(run, shape if own else None))
         self.add_runs(connection, values)
+        if rows:
+            run_with_rows = self.fence(connection, runs[0].id)
+            assert run_with_rows is not None  # noqa: S101 - just stored
+            self.add_rows(connection, run_with_rows["no"], rows)
 
     def _keep(
         self, connection: Connection, known: dict[str, str], digest: str, text: str, shape: str

@@ -19,7 +19,7 @@ async def run(step: Step) -> Mapping[str, Any]:
     """Put the question, once; the answer in the output. Raises Parked until there is one."""
     node = step.node
     text = as_text(node.ask.render(step.lookup)) if node.ask else ""
-    question = Question(text, "ask", _options(step), node.default, node.timeout)
+    question = Question(text, "ask", options_of(step), node.default, node.timeout)
     value = await step.host.wait(step, step.path, question)
     try:
         return answer_writes(node, step.workflow, question.options, value)
@@ -27,7 +27,8 @@ async def run(step: Step) -> Mapping[str, Any]:
         raise NodeError(node.id, str(error), "Correct its `default`.") from None
 
 
-def _options(step: Step) -> tuple[str, ...]:
+def options_of(step: Step) -> tuple[str, ...]:
+    """What can be answered; nothing for free text."""
     found = step.node.options.render(step.lookup) if step.node.options else []
     if found is None:
         return ()

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.attempts import Outcome, attempt, pause_before
+from engine.children import child_id
 from engine.errors import NodeError, RunStopped
 from engine.graph import error_field
 from engine.nodes.step import Parked, Step
@@ -117,6 +118,7 @@ class Elements:
         self._done: dict[int, Mapping[str, Any] | None] = {}
         self._failures: dict[int, NodeError] = {}
         self._parked: dict[int, Parked] = {}
+        self._waiting: Mapping[str, RunStatus] = {}
         self._end = self._numbers.stop
         self._rows: set[asyncio.Task[None]] = set()
         self._lost: BaseException | None = None
@@ -124,6 +126,7 @@ class Elements:
     async def run(self, parallel: int) -> Mapping[str, Any]:
         """The writes, after at most `parallel` elements at a time. NodeError, Parked."""
         todo = iter([(number, tries) for number in self._numbers if (tries := self._tries(number))])
+        await self._find_waiting()
         if not self._is_over():
             workers = [asyncio.create_task(self._work(todo)) for _ in range(min(parallel, len(self._items)))]
             try:
@@ -131,6 +134,12 @@ class Elements:
             finally:
                 await self._stop(workers)
         return self._result()
+
+    async def _find_waiting(self) -> None:
+        """Which sub-workflows of earlier rounds still wait: with many of them, to ask for each would take long."""
+        children = self.step.services.children
+        if self._node.kind == "subflow" and children is not None:
+            self._waiting = await children.waiting(self.step.host.record.id)
 
     async def _finish(self, workers: Sequence[asyncio.Task[None]]) -> None:
         """Wait for the workers; one that breaks off ends the waiting."""
@@ -208,6 +217,8 @@ class Elements:
         most = self._node.retry.max_attempts
         while True:
             step = self._step(number, tries)
+            if self._waiting:
+                self._leave_waiting(step)
             try:
                 outcome = await attempt(step)
             except (asyncio.CancelledError, Parked):
@@ -233,6 +244,11 @@ class Elements:
             await step.services.clock.sleep(pause_before(step))
             tries = step.attempt + 1
 
+    def _leave_waiting(self, step: Step) -> None:
+        status = self._waiting.get(child_id(step.host.record, step.path, step.iteration, step.attempt))
+        if status is not None:
+            raise Parked(status)
+
     def _step(self, number: int, tries: int) -> Step:
         whole = self.step
         return Step(
@@ -246,6 +262,7 @@ class Elements:
             attempt=tries,
             force_model=whole.force_model,
             host=whole.host,
+            rehearses=whole.rehearses,
         )
 
     def _error(self, number: int, error: NodeError) -> NodeError:

@@ -24,6 +24,7 @@ from engine.workflow import MISSING, Node, Workflow
 if TYPE_CHECKING:
     from engine.budget import Budgets
     from engine.children import Children
+    from engine.simulate import Recorded
     from tools.registry import ToolRegistry
     from tools.sandbox.pool import Sandbox
 
@@ -48,7 +49,8 @@ class Parked(Exception):
 class Services:
     """What nodes may use. `secrets` gives the value of a secret by its name, None where there is none.
 
-    Without a `sandbox` no code runs; without `budgets` no run has one; without `children` none starts others.
+    Without a `sandbox` no code runs; without `budgets` no run has one; without `children` none starts others;
+    without `recorded` none can be replayed.
     """
 
     models: ModelClient
@@ -58,6 +60,7 @@ class Services:
     sandbox: Sandbox | None = None
     budgets: Budgets | None = None
     children: Children | None = None
+    recorded: Recorded | None = None
 
 
 @dataclass(slots=True)
@@ -175,7 +178,8 @@ class Step:
     """One attempt. `state` is what the node sees; `key` is the same for every attempt of one visit.
 
     `path` is the whole one, with the run's prefix and, for an element of a for_each, its number. `in_flight` is
-    the path of an effect that must not happen twice while it has begun and its end is not known.
+    the path of an effect that must not happen twice while it has begun and its end is not known. `rehearses`:
+    the run is a dry one or a replay, see `engine.simulate`.
     """
 
     node: Node
@@ -189,6 +193,7 @@ class Step:
     force_model: str | None = None
     host: Host = _ALONE
     in_flight: str | None = None
+    rehearses: bool = False
     usage: Usage = field(default_factory=Usage)
     used_secrets: set[str] = field(default_factory=set, repr=False)
     _inputs: dict[str, Any] | None = None

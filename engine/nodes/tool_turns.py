@@ -102,6 +102,10 @@ class _Turns:
             except ToolError as error:
                 return self._told(call.name, error)
         number = self._made[call.name] = self._made.get(call.name, 0) + 1
+        if self.step.rehearses:
+            from engine.simulate import told_again
+
+            return await told_again(self.step, call.name, number)
         return await self._with_rows(Call(self.step, call.name, number, call.arguments, self.step.attempt))
 
     async def _with_rows(self, call: Call) -> str:

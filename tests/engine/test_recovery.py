@@ -212,7 +212,7 @@ async def test_what_must_not_happen_twice_is_not_repeated(tmp_path: Path) -> Non
         run_id = await engine.start(flow, {})
         await until(lambda: tools.running == 1)
     async with engine_on(tmp_path / "runs.db", tools) as engine:
-        engine._plans.of(flow)
+        engine._loader.of(flow)
         await engine.recover()
         view = await engine.wait(run_id)
     assert view["status"] == "unknown"

@@ -1,0 +1,256 @@
+"""One way through a workflow in a dry run, in this process: nodes one after the other, nothing stored."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.attempts import attempt
+from engine.control import fired_by
+from engine.errors import ParlanceError, RunError
+from engine.graph import Graph, error_field
+from engine.inputs import first_state, read_inputs
+from engine.made import made_inputs, made_writes
+from engine.nodes.step import Parked, Services, Step
+from engine.ports import NodeStatus, RunRecord
+from engine.rehearsal import NOTE
+from engine.scheduler import Scheduler, Visit, endless
+from engine.workflow import Edge, Workflow
+
+MOST_VISITS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a walk is told: values for outputs by (path, visit, field) or for inputs (no path), and which visits
+    are to fail.
+
+    Values stand as JSON, so that trials can be compared.
+    """
+
+    values: tuple[tuple[str | None, int, str, str], ...] = ()
+    failures: tuple[tuple[str, int], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.failures)
+
+    def with_value(self, path: str | None, iteration: int, name: str, value: Any) -> Trial:
+        kept = {(p, i, n): v for p, i, n, v in self.values}
+        kept[path, iteration, name] = json.dumps(value)
+        return Trial(tuple((*key, value) for key, value in kept.items()), self.failures)
+
+    def failing(self, path: str, iteration: int) -> Trial:
+        return Trial(self.values, tuple(dict.fromkeys((*self.failures, (path, iteration)))))
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """As a run's record keeps it."""
+        choices = [[p, i, n, json.loads(v)] for p, i, n, v in self.values if p is not None]
+        return {"choices": choices, "failures": [list(each) for each in self.failures]}
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return {name: json.loads(value) for path, _, name, value in self.values if path is None}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The visit that wrote a field last. `made_up`: its values were not computed."""
+
+    node: str
+    path: str
+    iteration: int
+    made_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A visit ended, and this edge led to these targets; without an edge, it might have failed, or has and the run
+    went on."""
+
+    node: str
+    path: str
+    iteration: int
+    rounds: int
+    edge: Edge | None
+    targets: tuple[str, ...]
+    state: Mapping[str, Any]
+    writers: Mapping[str, Writer]
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Walk:
+    """What came of a trial. `simulated` says by node what was not real, and why; `error` why the walk ended early."""
+
+    trial: Trial
+    inputs: Mapping[str, Any]
+    decisions: list[Decision] = field(default_factory=list)
+    simulated: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+    def how(self) -> dict[str, Any]:
+        """What led this way, in plain JSON."""
+        values = [
+            {"node": path, "visit": iteration, "field": name, "value": json.loads(value)}
+            for path, iteration, name, value in self.trial.values
+            if path is not None
+        ]
+        return {"inputs": dict(self.inputs), "values": values, "fails": [p for p, _ in self.trial.failures]}
+
+
+class Walker:
+    """Walks through one workflow. `services` are the real ones; a dry run takes care that nothing happens."""
+
+    def __init__(self, workflow: Workflow, graph: Graph, services: Services) -> None:
+        self.workflow = workflow
+        self.graph = graph
+        self.services = services
+
+    async def walk(self, trial: Trial, given: Mapping[str, Any]) -> Walk:
+        """InputError for inputs that do not fit; required ones that are missing are made up."""
+        made = {**made_inputs(self.workflow, given), **trial.inputs}
+        inputs = read_inputs(self.workflow, {**made, **given})
+        return await _Walking(self, trial, inputs).run()
+
+
+class _Walking:
+    def __init__(self, walker: Walker, trial: Trial, inputs: Mapping[str, Any]) -> None:
+        self._walker = walker
+        self._graph = walker.graph
+        self._scheduler = Scheduler(walker.graph, first_state(walker.workflow, inputs))
+        self._found = Walk(trial, inputs)
+        self._host = _Host(
+            RunRecord("dry", walker.workflow.name, "", inputs, "running", 0.0, dry=True, origin=trial.origin),
+            self._found.simulated,
+        )
+        self._writers: dict[str, Writer] = {}
+
+    async def run(self) -> Walk:
+        state = self._scheduler.history.state(0)
+        try:
+            fired = self._fire(None, self._graph.entries, state, 0)
+            todo = deque(self._scheduler.begin(self._graph.arrows_of(fired)))
+            visits = 0
+            while todo and visits < MOST_VISITS:
+                todo += await self._visit(todo.popleft())
+                visits += 1
+        except ParlanceError as error:
+            self._found.error = str(error)
+        return self._found
+
+    async def _visit(self, visit: Visit) -> list[Visit]:
+        node = self._graph.nodes[visit.node]
+        step = Step(
+            node=node,
+            workflow=self._walker.workflow,
+            state=visit.state,
+            services=self._walker.services,
+            run_id="dry",
+            path=node.id,
+            iteration=visit.iteration,
+            attempt=1,
+            host=self._host,
+            rehearses=True,
+        )
+        if node.kind == "subflow":
+            writes: Mapping[str, Any] = self._subflow(step)
+            error: RunError | None = None
+        else:
+            writes, error = await self._attempt(step)
+        after = self._scheduler.after(visit, writes)
+        edges = self._graph.leaving[visit.node]
+        if error is not None:
+            fired = self._failed(visit, step, error, after)
+        else:
+            self._note_writer(step, writes)
+            if node.on_error != "fail":
+                self._decide(step, None, (), after, 0)
+            fired = self._fire(step, edges, after, visit.rounds + 1)
+        started = self._scheduler.end(visit, writes, self._graph.arrows_of(fired))
+        if (late := endless(self._graph, started)) is not None:
+            raise late
+        return started
+
+    async def _attempt(self, step: Step) -> tuple[Mapping[str, Any], RunError | None]:
+        try:
+            outcome = await attempt(step)
+        except Parked:
+            return {}, RunError(f"'{step.node.id}' waits for a person.")
+        if outcome.error is None:
+            return outcome.writes, None
+        if step.node.on_error == "fail":
+            raise outcome.error
+        return {error_field(step.node.id): str(outcome.error)}, outcome.error
+
+    def _subflow(self, step: Step) -> Mapping[str, Any]:
+        """Another workflow's ways are that workflow's: here it gives what it might."""
+        self._found.simulated[step.path] = f"the workflow {step.node.subflow} is rehearsed by itself"
+        values = self._host.record.origin or {}
+        chosen = {n: v for p, i, n, v in values["choices"] if (p, i) == (step.path, step.iteration)}
+        return {**made_writes(step.node, step.workflow), **chosen}
+
+    def _failed(
+        self, visit: Visit, step: Step, error: RunError, after: Mapping[str, Any]
+    ) -> tuple[tuple[int, str], ...]:
+        """Where the document goes on after a failure."""
+        edges = self._graph.leaving[visit.node]
+        failure = next((edge for edge in edges if edge.failure), None)
+        self._decide(step, failure, failure.to if failure else (), after, 0, failed=True)
+        if failure is not None:
+            return tuple((failure.index, target) for target in failure.to)
+        return self._fire(step, edges, after, visit.rounds + 1)
+
+    def _fire(
+        self, step: Step | None, edges: list[Edge], state: Mapping[str, Any], rounds: int
+    ) -> tuple[tuple[int, str], ...]:
+        fired = fired_by(edges, state, rounds)
+        for edge in edges:
+            if edge.routes or edge.loop:
+                targets = tuple(target for index, target in fired if index == edge.index)
+                self._decide(step, edge, targets, state, rounds)
+        return fired
+
+    def _decide(
+        self,
+        step: Step | None,
+        edge: Edge | None,
+        targets: tuple[str, ...],
+        state: Mapping[str, Any],
+        rounds: int,
+        *,
+        failed: bool = False,
+    ) -> None:
+        where = (step.node.id, step.path, step.iteration) if step else ("START", "START", 1)
+        writers = dict(self._writers)
+        self._found.decisions.append(Decision(*where, rounds, edge, targets, state, writers, failed))
+
+    def _note_writer(self, step: Step, writes: Mapping[str, Any]) -> None:
+        made_up = step.path in self._found.simulated
+        for name in writes:
+            self._writers[name] = Writer(step.node.id, step.path, step.iteration, made_up)
+
+
+class _Host:
+    """The run that a walk pretends to be: it keeps what was not real, and nothing else."""
+
+    def __init__(self, record: RunRecord, simulated: dict[str, str]) -> None:
+        self._record = record
+        self._simulated = simulated
+
+    @property
+    def record(self) -> RunRecord:
+        return self._record
+
+    def rows_of(self, path: str, iteration: int) -> tuple[()]:
+        return ()
+
+    async def note(self, step: Step, path: str, status: NodeStatus, **what: Any) -> None:
+        if path == step.path + NOTE:
+            self._simulated[step.path.partition("[")[0]] = what["writes"]["why"]
+
+    async def wait(self, step: Step, path: str, question: Any, *, attempt: int | None = None) -> Any:
+        raise Parked("waiting")
