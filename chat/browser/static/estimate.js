@@ -25,22 +25,26 @@
     return found;
   };
 
+  const about = () => (P.workflow && P.conversation ? `${P.conversation} ${P.workflow.name}@${P.workflow.version}` : null);
   const ask = P.later(500, async () => {
-    const mine = ++number;
-    if (!P.workflow || !P.conversation) return (latest = null), show();
-    const [conversation, version] = [P.conversation, P.workflow.version];
-    const answer = await P.call("estimate", { conversation, inputs: inputs() }, { quiet: true });
-    if (mine !== number || conversation !== P.conversation) return;
-    latest = answer.error ? { error: answer.error, fix: answer.fix, version } : { ...answer.estimate, version };
+    const [mine, key] = [++number, about()];
+    if (!key) return;
+    const answer = await P.call("estimate", { conversation: P.conversation, inputs: inputs() }, { quiet: true });
+    if (mine !== number || key !== about()) return;
+    latest = { ...(answer.error ? { error: answer.error } : answer.estimate), key };
     show();
   });
-  P.estimate = () => ask();
+  // Also for another workflow: what was said of the one before is gone at once.
+  P.estimate = () => {
+    if (latest?.key !== about()) (latest = null), show();
+    ask();
+  };
   document.addEventListener("input", (event) => event.target.closest?.("#pl-form") && ask());
 
   const show = () => {
     if (!root) return;
     const open = P.$("details", root)?.open;
-    if (!latest || !P.workflow) return root.replaceChildren();
+    if (!latest) return root.replaceChildren();
     if (latest.error) return root.replaceChildren(el("p", { class: "pl-faint" }, `What a run takes is unknown: ${latest.error}`));
     const fact = (name, value) => el("span", { class: value === "unknown" ? "unknown-value" : null }, el("span", { class: "pl-faint" }, `${name} `), value);
     root.replaceChildren(

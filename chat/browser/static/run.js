@@ -40,7 +40,8 @@
       if (!root) return;
       root.classList.toggle("idle", !P.run);
       showList();
-      keepChildren(asks, P.run ? P.questionsOf(P.run) : []);
+      const past = P.run?.ended && !P.isOfThisVersion(P.run);
+      keepChildren(asks, P.run && !past ? P.questionsOf(P.run) : []);
       if (!P.workflow && !P.run) {
         facts.replaceChildren(el("div", { class: "pl-empty" }, el("h2", {}, "Nothing to run yet"), el("p", {}, "As soon as there is a workflow, its inputs are asked for here.")));
         return body.replaceChildren();
@@ -49,7 +50,7 @@
         facts.replaceChildren();
         return body.replaceChildren();
       }
-      if (P.run.ended && !P.isOfThisVersion(P.run)) return showEarlier(P.run);
+      if (past) return showEarlier(P.run);
       facts.replaceChildren(factsOf(P.run));
       showBody(P.run);
       if (justEnded) facts.focus?.();
