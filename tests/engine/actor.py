@@ -58,7 +58,7 @@ class AheadClock:
 
 
 def registry(log: Path) -> ToolRegistry:
-    """`note` waits and gives back its name; `pay` does so once; `crash` ends the process."""
+    """`note` waits and gives back its name; `pay` does so once; `hold` waits for the test; `crash` ends the process."""
 
     def write(word: str, context: ToolContext) -> None:
         handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -82,12 +82,18 @@ def registry(log: Path) -> ToolRegistry:
         write("paid", context)
         return await act(args, context)
 
+    @tool(description="Wait until the test says go.", parameters={}, returns="Nothing.", name="hold")
+    async def hold(args: Mapping[str, Any], context: ToolContext) -> Any:
+        write("begin", context)
+        while not Path(f"{log}.go").exists():
+            await asyncio.sleep(0.05)
+
     @tool(description="Die.", parameters={}, returns="Nothing.", name="crash")
     async def crash(args: Mapping[str, Any], context: ToolContext) -> Any:
         write("begin", context)
         os._exit(9)
 
-    return ToolRegistry({"note": note, "pay": pay, "crash": crash})
+    return ToolRegistry({"note": note, "pay": pay, "hold": hold, "crash": crash})
 
 
 def workflow(text: str, tools: ToolRegistry) -> Workflow:
