@@ -1,4 +1,4 @@
-"""The way to a PostgreSQL database: a pool of connections, readers on threads, one writer that groups.
+"""The way to a PostgreSQL database: a few readers on threads, one writer that groups.
 
 It has the same face as `sessions.db.Database`, so what is written for the one works on the other. Connections
 are the driver's synchronous ones: they work under every event loop of every system, and keep none busy.
@@ -14,19 +14,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool
 
 from engine.errors import ParlanceError, StoreError
+from sessions.postgres_connections import AGAIN, PATIENCE, Connections
 from sessions.postgres_errors import Translator, lost, may_help_again, read_url
 from sessions.postgres_migrations import SCHEMA, migrate
-from sessions.postgres_writer import (
-    PATIENCE,
-    OnClaimable,
-    PostgresWriter,
-    Transaction,
-    connection_of,
-    dialect,
-)
+from sessions.postgres_writer import OnClaimable, PostgresWriter, Transaction, dialect
 from sessions.run_rows import cleaned
 from sessions.writer import Entry
 
@@ -75,18 +68,9 @@ class Postgres:
         self.version = version
         self.place = translate.place
         self._translate = translate
-        self._pool = ConnectionPool(
-            kwargs={**_defaults(parameters), "autocommit": True, "row_factory": _named},
-            min_size=1,
-            max_size=READERS + 2,
-            open=False,
-            configure=_configure,
-            name="parlance",
-            num_workers=2,
-        )
-        self._pool.open()
+        self._connections = Connections(lambda: _connect(parameters))
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="parlance-postgres")
-        self._writer = PostgresWriter(self._pool, translate)
+        self._writer = PostgresWriter(self._connections, translate)
 
     def on_claimable(self, hook: OnClaimable | None) -> None:
         """Call this in every transaction that lets runs be claimed. It may be called twice for one that failed."""
@@ -124,7 +108,7 @@ class Postgres:
             return
         self._writer.close()
         self._readers.shutdown()
-        self._pool.close()
+        self._connections.close()
 
     async def _on_thread(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         if self._writer.closed:
@@ -137,13 +121,13 @@ class Postgres:
         while True:
             raw: psycopg.Connection[Any] | None = None
             try:
-                with connection_of(self._pool, until) as raw:
+                with self._connections.use() as raw:
                     return work(raw)
             except psycopg.Error as error:
                 again = lost(error, raw) or may_help_again(error)
                 if not again or time.monotonic() > until:
                     raise self._translate(error) from None
-                time.sleep(0.02)
+                time.sleep(AGAIN)
 
 
 def open_postgres(url: str) -> Postgres:
@@ -179,8 +163,10 @@ def _suits(connection: psycopg.Connection[Any], version: str) -> None:
         )
 
 
-def _configure(connection: psycopg.Connection[Any]) -> None:
+def _connect(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+    connection = psycopg.connect(**_defaults(parameters), autocommit=True, row_factory=_named)
     connection.execute(_SETTINGS.encode())
+    return connection
 
 
 @contextmanager

@@ -8,22 +8,19 @@ commit was made; a restart costs time and loses nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 from typing import Any
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout
 
 from engine.errors import ParlanceError, StoreError
+from sessions.postgres_connections import AGAIN, PATIENCE, Connections
 from sessions.postgres_errors import Translator, lost, may_help_again
 from sessions.run_rows import cleaned
 from sessions.run_sql import FENCED
 from sessions.writer import Entry, Job, Writer, fail
-
-PATIENCE = 30.0
-"""Seconds that a write waits for a server that is away, and a read too."""
 
 OnClaimable = Callable[[psycopg.Connection[Any], Sequence[str]], None]
 """Called on the writer's thread, in the transaction that lets these runs be claimed, before its commit."""
@@ -37,9 +34,6 @@ _LOCK_RUNS = f"""
     FROM runs r JOIN wanted w ON w.id = r.id ORDER BY r.id FOR NO KEY UPDATE OF r"""  # noqa: S608
 _LOCK_RUN = f"SELECT {FENCED} FROM runs WHERE id = %s FOR NO KEY UPDATE"  # noqa: S608
 _LOCK_BUDGETS = "SELECT 1 FROM run_budgets WHERE root_id = ANY(%s::text[]) ORDER BY root_id FOR NO KEY UPDATE"
-
-Raw = psycopg.Connection[Any]
-Pool = ConnectionPool[Raw]
 
 
 @lru_cache(512)
@@ -89,11 +83,11 @@ class Transaction:
 
 
 class PostgresWriter(Writer):
-    """Commits groups of jobs on a pool's connections, which are in autocommit mode."""
+    """Commits groups of jobs on its thread's connection, which is in autocommit mode."""
 
-    def __init__(self, pool: Pool, translate: Translator) -> None:
+    def __init__(self, connections: Connections, translate: Translator) -> None:
         super().__init__()
-        self._pool = pool
+        self._connections = connections
         self._translate = translate
         self.on_claimable: OnClaimable | None = None
 
@@ -114,7 +108,7 @@ class PostgresWriter(Writer):
         """Commit, again and again while the server is away or others are in the way."""
         until = time.monotonic() + PATIENCE
         while True:
-            attempt = _Attempt(self._pool, until)
+            attempt = _Attempt(self._connections)
             try:
                 attempt.make(entries, self.on_claimable)
                 return
@@ -126,19 +120,20 @@ class PostgresWriter(Writer):
                     raise
                 if time.monotonic() > until:
                     raise
-                time.sleep(0.02)
+                time.sleep(AGAIN)
 
     def _was_committed(self, number: str, until: float) -> bool:
         """Ask the server, once it is there again, what has become of a transaction."""
         while True:
             try:
-                with connection_of(self._pool, until) as raw:
+                with self._connections.use() as raw:
                     (status,) = raw.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone() or (
                         None,
                     )
             except psycopg.OperationalError:
                 if time.monotonic() > until:
                     raise
+                time.sleep(AGAIN)
                 continue
             if status in ("committed", "aborted"):
                 return bool(status == "committed")
@@ -152,9 +147,8 @@ class PostgresWriter(Writer):
 class _Attempt:
     """One try to commit a group."""
 
-    def __init__(self, pool: Pool, until: float) -> None:
-        self._pool = pool
-        self._until = until
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self._raw: psycopg.Connection[Any] | None = None
         self.committing = False
         self.number = ""
@@ -163,7 +157,7 @@ class _Attempt:
         return lost(error, self._raw)
 
     def make(self, entries: Sequence[Entry], on_claimable: OnClaimable | None) -> None:
-        with connection_of(self._pool, self._until) as raw:
+        with self._connections.use() as raw:
             self._raw = raw
             try:
                 self._fill(Transaction(raw), entries, on_claimable)
@@ -213,19 +207,3 @@ def _count(entry: Entry) -> None:
     good, value = entry.outcome
     if good and isinstance(value, psycopg.Cursor):
         entry.outcome = (True, value.rowcount)
-
-
-@contextmanager
-def connection_of(pool: Pool, until: float) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the pool; one that proves to be broken makes the pool look at its others too."""
-    try:
-        raw = pool.getconn(timeout=max(0.1, until - time.monotonic()))
-    except PoolTimeout as error:
-        raise psycopg.OperationalError("the server can't be reached") from error
-    try:
-        yield raw
-    finally:
-        broken = raw.closed
-        pool.putconn(raw)
-        if broken:
-            pool.check()

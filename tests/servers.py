@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -40,6 +41,7 @@ class PostgresServer:
         self._user = unprivileged() if os.geteuid() == 0 else None
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="postgres-starter")
 
     def make(self) -> None:
         """Make the data folder; the server refuses to be root, so another user owns it then."""
@@ -61,15 +63,7 @@ class PostgresServer:
             "max_connections": 200,
         }
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, *flags],
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                preexec_fn=_die_with_parent,
-                **self._as_user(),
-            )
+        self._process = self._starter.submit(self._spawn, flags).result()
         self._wait()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -96,6 +90,18 @@ class PostgresServer:
     def admin(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def _spawn(self, flags: list[str]) -> subprocess.Popen[bytes]:
+        """On a thread that lives as long as this process: the server ends with the thread that started it."""
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, *flags],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                preexec_fn=_die_with_parent,
+                **self._as_user(),
+            )
 
     def _wait(self) -> None:
         until = time.monotonic() + 30
