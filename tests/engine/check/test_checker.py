@@ -86,7 +86,7 @@ def test_any_value_for_a_part(text: str, key: str, value: object) -> None:
     _check_soundly(yaml.safe_dump(data, sort_keys=False))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(st.data())
 def test_any_value_in_a_node(data: st.DataObject) -> None:
     """One value of one node, or one key more, is something else."""
