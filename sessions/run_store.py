@@ -157,9 +157,6 @@ class SqlRunStore:
     async def request_cancel(self, run_id: str) -> None:
         await self._write(lambda c: self._writes.cancel(c, run_id))
 
-    async def cancel_requests(self, process_id: str) -> list[str]:
-        return [signal.run_id for signal in await self.signals(process_id) if signal.cancel_requested]
-
     async def signals(self, process_id: str) -> list[Signal]:
         found = await self._fetch(sql.SIGNALS, process_id)
         return [Signal(row["id"], bool(row["cancel_requested"]), row["woken"]) for row in found]

@@ -7,13 +7,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.errors import StoreError
+from engine.ports import Park
 from sessions import migrations
 from sessions.db import Database, open_db
+from sessions.runs import SqliteRunStore
 
 LEVELS = {"FULL": 2, "NORMAL": 1}
 
@@ -204,3 +207,58 @@ def test_several_may_open_a_new_database_at_once(tmp_path: Path) -> None:
 def test_the_folder_it_makes_is_the_persons_alone(tmp_path: Path) -> None:
     open_db(tmp_path / "home" / "parlance.db").close()
     assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+async def test_what_is_flushed_is_on_the_disk(tmp_path: Path) -> None:
+    """With NORMAL a commit is not; what asks for it is, with all that was written before, and later commits are not."""
+    db = open_db(tmp_path / "x.db", synchronous="NORMAL")
+    levels: list[int] = []
+
+    def note(connection: sqlite3.Connection) -> None:
+        levels.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+
+    await db.write(note)
+    await db.write_more(note, flush=True).wait()
+    await asyncio.gather(db.write(note), db.write_more(note, flush=True).wait(), db.write(note))
+    await db.write(note)
+    assert levels == [1, 2, 2, 2, 2, 1]
+    db.close()
+
+
+async def test_runs_of_the_first_version_are_still_there(tmp_path: Path) -> None:
+    """A database as version 0.1 left it, with a run that had ended and one that was running."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)")
+        for name, step in migrations.MIGRATIONS[:3]:
+            step(connection)
+            connection.execute("INSERT INTO migrations VALUES (?, 'then')", (name,))
+        connection.execute("INSERT INTO run_documents VALUES ('d', 'flow: x', '{\"fields\": {}}')")
+        for no, status in ((1, "ok"), (2, "running")):
+            connection.execute(
+                "INSERT INTO runs (no, id, workflow, digest, owner, inputs, starts, status, created_at, claimed_at,"
+                " epoch, process) VALUES (?, ?, 'x', 'd', 'local', '{}', '[]', ?, 1.0, 1.0, 0, 'p')",
+                (no, f"r{no}", status),
+            )
+        connection.execute(
+            "INSERT INTO node_rows (key, node, kind, iteration, attempt, status, started_at, ended_at, event)"
+            " VALUES (?, 'a', 'tool', 1, 1, 'ok', 1.0, 2.0, 3)",
+            ((2 << 20) + 1,),
+        )
+    db = open_db(path)
+    store = SqliteRunStore(db)
+    assert [run.id for run in await store.find(owner="local")] == ["r2", "r1"]
+    run = await store.get("r2")
+    assert (run.root_id, run.shape, run.woken, run.parked, run.priority) == (
+        "r2",
+        {"fields": {}},
+        0,
+        False,
+        0,
+    )
+    assert [run_id for run_id, *_ in await store.unfinished()] == ["r2"]
+    claimed = await store.claim("r2", 0, "new")
+    assert claimed is not None
+    assert [row.path for row in await store.rows("r2")] == ["a"]
+    assert await store.append("r2", 1, [], park=Park("waiting", 0))
+    db.close()
