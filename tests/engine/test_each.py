@@ -272,10 +272,8 @@ async def test_many_elements_are_not_many_tasks(tools: Probe, soak: bool, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("synchronous", "most"), [("NORMAL", 2.0), ("FULL", 3.0)])
-async def test_a_map_costs_what_parallel_nodes_cost(
-    tools: Probe, tmp_path: Path, synchronous: str, most: float
-) -> None:
+@pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])
+async def test_a_map_costs_what_parallel_nodes_cost(tools: Probe, tmp_path: Path, synchronous: str) -> None:
     count = 1_000
     names = [f"n{n}" for n in range(count)]
     fields = ", ".join(f"{name}: {{type: int}}" for name in names)
@@ -291,11 +289,12 @@ async def test_a_map_costs_what_parallel_nodes_cost(
             maps.append(await _timed(engine, flow, {"xs": list(range(count))}))
             sides.append(await _timed(engine, side, {}))
     print(f"{synchronous}: {count} elements {min(maps):.3f} s, as many nodes side by side {min(sides):.3f} s")
-    assert min(maps) < most * min(sides)
+    assert min(maps) < 2 * min(sides)
 
 
 async def _timed(engine: Engine, flow: Any, inputs: Any) -> float:
-    began = time.perf_counter()
+    """Seconds of processor time, which a busy machine does not lengthen as it does those of the clock."""
+    began = time.process_time()
     view = await engine.run(flow, inputs)
     assert view["status"] == "ok"
-    return time.perf_counter() - began
+    return time.process_time() - began

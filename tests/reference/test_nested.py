@@ -31,16 +31,13 @@ from tests.reference.planted import planted
 
 FIRST_SEED = 5000
 HARD = ("for_each", "sub-workflow", "ask", "failing", "on_error NODE", "on_error continue of an element")
-HUNDREDS = range(10 if os.environ.get("PARLANCE_SOAK") == "1" else 1)
-
-
-def count(soak: bool) -> int:
-    return 1000 if soak else 100
+HUNDREDS = range(10 if os.environ.get("PARLANCE_SOAK") else 1)
+COUNT = 100 * len(HUNDREDS)
 
 
 @pytest.fixture(scope="module")
 def documents() -> list[Nested]:
-    return [make_nested(FIRST_SEED + n) for n in range(1000)]
+    return [make_nested(FIRST_SEED + n) for n in range(2 * COUNT)]
 
 
 def test_the_hard_cases_are_there(documents: list[Nested], capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,8 +52,8 @@ def test_the_hard_cases_are_there(documents: list[Nested], capsys: pytest.Captur
     assert min(shares[name] for name in HARD) >= 0.1
 
 
-def test_the_interpreter_does_not_depend_on_time(documents: list[Nested], soak: bool) -> None:
-    for document in documents[: count(soak)]:
+def test_the_interpreter_does_not_depend_on_time(documents: list[Nested]) -> None:
+    for document in documents[:COUNT]:
         wanted = reference(document, 1)
         for seed in (2, 3):
             assert not differs(reference(document, seed), wanted), document.text
@@ -78,10 +75,10 @@ async def test_whatever_ends_first_and_wherever_it_is_killed(
 
 
 @pytest.mark.slow
-async def test_the_same_in_parts(documents: list[Nested], soak: bool, tmp_path: Path) -> None:
+async def test_the_same_in_parts(documents: list[Nested], tmp_path: Path) -> None:
     """Every map of more than one element is cut into runs of its own."""
     mapping = [document for document in documents if "for_each" in document.shares]
-    for number, document in enumerate(mapping[: count(soak) // 5]):
+    for number, document in enumerate(mapping[: COUNT // 5]):
         trouble, _ = await _trouble(document, number, Spreading, tmp_path / f"{number}.db")
         assert not trouble, f"{trouble}\n{document.text}"
 
