@@ -262,3 +262,40 @@ async def test_runs_go_on_after_an_upgrade_and_after_a_way_back(stage: Stage, he
     await new.kill()
     views = [await settled(here, run_id) for run_id in ids]
     assert {view["status"] for view in views} == {"ok"}
+
+
+SPREAD = f"""{HEAD}
+state:
+  fields:
+    words: {{type: "list[str]", required: true}}
+    said: "list[str]"
+nodes:
+  - {{id: map, for_each: state.words, tool: note, args: {{value: "{{item}}!", seconds: 0.2}}, outputs: [said]}}
+"""
+
+
+async def test_a_big_list_spreads_over_workers(stage: Stage, here: Engine) -> None:
+    words = [f"w{number}" for number in range(60)]
+    first, second = await stage.worker(slots=4), await stage.worker(slots=4)
+    (run_id,) = await first.start(SPREAD, {"words": words})
+    view = await settled(here, run_id)
+    assert view["outputs"]["said"] == [f"{word}!" for word in words]
+    assert set(stage.count("end").values()) == {1}
+    if here._dispatcher.spreads:
+        assert {line[3] for line in stage.log()} == {str(first.pid), str(second.pid)}
+
+
+async def test_cancelling_reaches_every_part_of_a_run(stage: Stage, here: Engine) -> None:
+    worker = await stage.worker(slots=20)
+    text = SPREAD.replace("seconds: 0.2", "seconds: 30")
+    (run_id,) = await worker.start(text, {"words": [str(number) for number in range(60)]})
+    await stage.until_log(lambda log: len(log) >= 8)
+    began = time.monotonic()
+    await here.cancel(run_id)
+    view = await settled(here, run_id)
+    assert view["status"] == "cancelled"
+    assert time.monotonic() - began < 1.5
+    async with asyncio.timeout(3):
+        while await here.store.find(status="running", children=True):
+            await asyncio.sleep(0.05)
+    assert not stage.count("end")

@@ -153,3 +153,35 @@ async def _is_right(stage: Stage, here: Engine, run_id: str) -> None:
         if row.status == "ok" and key in begun:
             assert max(begun[key]) <= row.ended_at + 0.005, f"{key} ran again after it had finished"
     assert stage.count("paid")[f"{run_id}/pay/1"] == 1, "once is neither twice nor never"
+
+
+DEADLY = """
+schema_version: "1.0"
+flow: {name: deadly}
+state: {fields: {a: str}}
+nodes:
+  - {id: first, tool: note, args: {value: x}, outputs: [a]}
+  - {id: crash, tool: crash, outputs: []}
+edges: [{from: first, to: crash}]
+"""
+
+
+async def test_a_run_that_kills_its_workers_is_ended(tmp_path: Path, postgres_url: str) -> None:
+    where = Where(KINDS[2], postgres_url, str(tmp_path / "log"))
+    async with stage_at(where) as stage, engine_at(where) as here:
+        starter = await stage.actor()
+        (run_id,) = await starter.start(DEADLY)
+        started = 0
+        while (await here.record(run_id)).end_event is None:
+            started += 1
+            assert started <= 6
+            worker = await stage.worker()
+            async with asyncio.timeout(30):
+                while not worker.ended and (await here.record(run_id)).end_event is None:
+                    await asyncio.sleep(0.05)
+        view = await here.view(run_id)
+    assert view["status"] == "failed"
+    assert view["error"].startswith("5 workers died one after the other while they executed this run")
+    assert next((node["id"], node["status"]) for node in view["nodes"]) == ("first", "ok")
+    assert stage.count("begin")[f"{run_id}/crash/1"] == 5
+    assert stage.count("begin")[f"{run_id}/first/1"] == 1
