@@ -188,6 +188,44 @@ async def test_what_another_process_left_under_way_stays_counted(start: Start) -
     assert len(fake.requests) == 1
 
 
+INNER = """
+schema_version: "1.0"
+flow: {name: inner}
+config: {execution: {budget_usd: 100}}
+state: {fields: {x: {type: str, required: true}, zs: {type: str}}}
+nodes: [{id: say, prompt: "Say {state.x}.", outputs: [zs], llm: {max_tokens: 1000}}]
+"""
+OUTER = """
+config: {execution: {budget_usd: MONEY}}
+state:
+  fields: {xs: {type: "list[str]", required: true}, ys: {type: "list[str]"}, zs: {type: "list[str]"}, z: {type: str}}
+nodes:
+  - {id: alone, prompt: Hi, outputs: [z], llm: {max_tokens: 1000}}
+  - {id: each, for_each: state.xs, as: word, prompt: "Say {word}.", outputs: [ys], llm: {max_tokens: 1000}}
+  - {id: sub, for_each: state.xs, as: word, workflow: inner, inputs: {x: "{word}"}, outputs: [zs]}
+edges: [{from: START, to: [alone, each, sub]}]
+"""
+
+
+async def test_the_whole_tree_shares_one_budget(start: Start) -> None:
+    """A node, the elements of a map and sub-workflows with budgets of their own, all at once: money for seven calls."""
+
+    async def saved(name: str) -> str:
+        return INNER
+
+    full = Reply(text="words", usage=(20, 1000), delay=0.02)
+    with FakeOpenAI(full) as fake:
+        engine = await start(fake)
+        flow = workflow(OUTER.replace("MONEY", f"{7.5 * 1000 * OUT:.6f}"), Tools())
+        view = await engine.run(flow, {"xs": list("abcdef")}, workflows=saved)
+        spent, reserved = await engine.store.spent(view["run_id"])
+    assert view["status"] == "failed", view
+    assert "The budget of 0.0045 dollars" in view["error"]
+    assert len(fake.requests) == 7
+    assert spent + reserved <= 7.5 * 1000 * OUT
+    assert spent + reserved == pytest.approx(7 * (20 * IN + 1000 * OUT), rel=0.01)
+
+
 layers = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 
 
@@ -208,9 +246,7 @@ async def test_no_graph_passes_its_budget(
     """Layers of branches, each layer behind the whole one before it; replies of any length up to what is allowed."""
     names = [[f"n{i}x{k}" for k in range(size)] for i, size in enumerate(sizes)]
     edges: list[dict[str, Any]] = [{"from": "START", "to": names[0]}]
-    edges += [
-        {"from": a, "to": after} for before, after in pairwise(names) for a in before
-    ]
+    edges += [{"from": a, "to": after} for before, after in pairwise(names) for a in before]
     every = [name for layer in names for name in layer]
     llm = {} if most is None else {"llm": {"max_tokens": most}}
     limit = money * 500 * OUT
