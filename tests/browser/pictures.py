@@ -84,6 +84,61 @@ def desktop(tab: Tab) -> None:
     save(tab.page, "settings")
 
 
+ORDERS = """\
+schema_version: "1.0"
+flow: {name: approve_orders, description: Look at each order and ask before it is paid}
+state:
+  fields:
+    orders: {type: "list[str]", required: true, description: What was ordered}
+    checked: {type: "list[str]", description: A word on each}
+    total: {type: int, description: How many there are}
+    fine: {type: bool, description: Whether to pay}
+    note: {type: str, description: What was done}
+nodes:
+  - id: look
+    for_each: state.orders
+    as: order
+    max_parallel: 3
+    prompt: "Say in a word whether this order looks right: {order}"
+    outputs: [checked]
+  - id: count
+    code: result = len(inputs["checked"])
+    outputs: [total]
+  - id: approve
+    ask: "{state.total} orders are ready. Shall they be **paid**?"
+    outputs: [fine]
+  - id: pay
+    tool: text_template
+    args: {template: "Paid {state.total} orders."}
+    outputs: [note]
+  - id: keep
+    tool: text_template
+    args: {template: "Nothing was paid."}
+    outputs: [note]
+edges:
+  - {from: look, to: count}
+  - {from: count, to: approve}
+  - from: approve
+    routes:
+      - {condition: state.fine, to: pay}
+      - {condition: default, to: keep}
+"""
+
+
+def question(tab: Tab) -> None:
+    saved = tab.page.evaluate("yaml => parlance.call('save', {conversation: null, yaml})", ORDERS)
+    tab.page.evaluate("id => parlance.open(id)", saved["conversation"])
+    tab.tab("Run")
+    tab.field("orders").fill('["12 kg of tea", "3 lamps", "40 chairs", "a piano"]')
+    tab.work.locator(".pl-estimate summary").wait_for()
+    tab.work.get_by_role("button", name="Run workflow").click()
+    tab.work.locator(".pl-asked.open").wait_for()
+    tab.work.locator(".pl-nodes summary").click()
+    tab.work.locator(".pl-parts").click()
+    tab.work.locator(".pl-asked").evaluate("e => e.scrollIntoView({block: 'start'})")
+    save(tab.page, "question")
+
+
 def dark(tab: Tab) -> None:
     draft(tab)
     run(tab)
@@ -101,6 +156,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     scenes: list[tuple[Callable[[Tab], None], dict[str, Any]]] = [
         (desktop, DESKTOP),
+        (question, DESKTOP),
         (dark, {**DESKTOP, "color_scheme": "dark"}),
         (phone, PHONE),
     ]
