@@ -21,6 +21,7 @@ from chat.runner import Turns
 from chat.schedules import make_timetable
 from chat.turns import Assistant
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
+from engine.made import made_inputs
 from engine.ports import ModelClient, RunEvent, RunRecord
 from engine.prepare import prepare
 from sessions.conversations import Conversation, Conversations, Message
@@ -247,11 +248,18 @@ class ChatService:
     # --- runs ---
 
     async def start_run(
-        self, owner: str, conversation_id: str, inputs: Mapping[str, Any], yaml: str | None = None
+        self,
+        owner: str,
+        conversation_id: str,
+        inputs: Mapping[str, Any],
+        yaml: str | None = None,
+        *,
+        limit_usd: float | None = None,
+        ignore_gates: bool = False,
     ) -> str:
         """Run the conversation's workflow, or `yaml`; the run's id. Its card and result become a message.
 
-        WorkflowInvalid, InputError: nothing was started. The start itself can't be cut: it goes on when
+        WorkflowInvalid, InputError, Conflict where a gate blocks it: nothing was started. The start itself can't be cut: it goes on when
         the caller is cancelled.
         """
         current = await self.current_workflow(owner, conversation_id)
@@ -259,7 +267,8 @@ class ChatService:
         if text is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
         workflow = await prepare(text, self.tools, self.models, self.workflows.of(owner))
-        task = asyncio.create_task(self._start_run(owner, conversation_id, workflow, inputs))
+        bounds = {"limit_usd": limit_usd, "ignore_gates": ignore_gates}
+        task = asyncio.create_task(self._start_run(owner, conversation_id, workflow, inputs, bounds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
@@ -272,13 +281,38 @@ class ChatService:
         *,
         limit_usd: float | None = None,
         ignore_gates: bool = False,
+        dry: bool = False,
     ) -> str:
-        """Run a document outside of any conversation; the run's id. WorkflowInvalid, InputError; Conflict where a
-        gate blocks it."""
-        workflow = await prepare(yaml, self.tools, self.models, self.workflows.of(owner))
+        """Run a document outside of any conversation, or rehearse it; the run's id. WorkflowInvalid, InputError;
+        Conflict where a gate blocks it."""
+        if dry:
+            workflow = await self._checked_workflow(owner, yaml)
+            inputs = {**made_inputs(workflow, inputs), **inputs}
+        else:
+            workflow = await prepare(yaml, self.tools, self.models, self.workflows.of(owner))
         return await self.engine.start(
-            workflow, inputs, owner=owner, limit_usd=limit_usd, ignore_gates=ignore_gates
+            workflow, inputs, owner=owner, limit_usd=limit_usd, ignore_gates=ignore_gates or dry, dry=dry
         )
+
+    async def branches(self, owner: str, yaml: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Which ways through a document a dry run can take, see `Engine.branches`. WorkflowInvalid, InputError."""
+        return await self.engine.branches(await self._checked_workflow(owner, yaml), inputs)
+
+    async def retry_run(self, owner: str, run_id: str, node: str, yaml: str | None = None) -> str:
+        """Run once more from a node on, see `Engine.retry`; the new run's id. `yaml` is the document put right."""
+        await self._own_run(owner, run_id)
+        workflow = None if yaml is None else await self._checked_workflow(owner, yaml)
+        return await self.engine.retry(run_id, node, workflow)
+
+    async def replay_run(self, owner: str, run_id: str, model: str) -> str:
+        """Ask another model on what was recorded, see `Engine.replay`; the new run's id."""
+        await self._own_run(owner, run_id)
+        return await self.engine.replay(run_id, model)
+
+    async def resume_run(self, owner: str, run_id: str) -> dict[str, Any]:
+        """Go on with a run whose process has ended; its view."""
+        await self._own_run(owner, run_id)
+        return await self.engine.resume(run_id)
 
     async def estimate(
         self, owner: str, conversation_id: str | None, yaml: str | None, inputs: Mapping[str, Any]
@@ -339,9 +373,9 @@ class ChatService:
             await self.conversations.head(owner, conversation_id)
         return await self.engine.waiting(owner=owner, conversation_id=conversation_id)
 
-    async def runs(self, owner: str, *, limit: int = 50) -> builtins.list[dict[str, Any]]:
-        """Summaries, newest first."""
-        return await self.engine.runs(owner=owner, limit=limit)
+    async def runs(self, owner: str, *, limit: int = 50, **which: Any) -> builtins.list[dict[str, Any]]:
+        """Summaries, newest first; `which`: status, workflow, since, as in `Engine.runs`."""
+        return await self.engine.runs(owner=owner, limit=limit, **which)
 
     # --- inside ---
 
@@ -394,13 +428,18 @@ class ChatService:
         return checked.workflow
 
     async def _start_run(
-        self, owner: str, conversation_id: str, workflow: Workflow, inputs: Mapping[str, Any]
+        self,
+        owner: str,
+        conversation_id: str,
+        workflow: Workflow,
+        inputs: Mapping[str, Any],
+        bounds: Mapping[str, Any],
     ) -> str:
         """The card comes first, so that a run always has its message, whenever the process is killed."""
         card = await self._inbox.add_card(conversation_id, BROWSER, await self.engine.enter())
         try:
             run_id = await self.engine.start(
-                workflow, inputs, owner=owner, conversation_id=conversation_id, message_id=card.id
+                workflow, inputs, owner=owner, conversation_id=conversation_id, message_id=card.id, **bounds
             )
         except BaseException:
             await self._inbox.remove(card.id)

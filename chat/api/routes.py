@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -21,11 +22,14 @@ from chat.api.shapes import (
     NewMessage,
     NewRun,
     NewSchedule,
+    Replay,
+    Retry,
 )
 from chat.api.sse import Item, event_stream, last_event_id, wants_json
 from chat.events import Event
 from chat.schedules import schedule_view
 from chat.service import ChatService
+from engine.ports import RunStatus
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -143,21 +147,49 @@ def _workflows(router: APIRouter, service: ChatService) -> None:
 
 def _runs(router: APIRouter, service: ChatService) -> None:
     @router.get("/runs", tags=["Runs"])
-    async def list_runs(limit: int = 50) -> list[dict[str, Any]]:
-        """The newest runs."""
-        return await service.runs(OWNER, limit=max(1, min(limit, 500)))
+    async def list_runs(
+        limit: int = 50,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        since: datetime | None = None,
+    ) -> list[dict[str, Any]]:
+        """The newest runs: of this status, of this workflow, or not older than a moment in ISO 8601."""
+        moment = None if since is None else since.timestamp()
+        most = max(1, min(limit, 500))
+        return await service.runs(OWNER, limit=most, status=status, workflow=workflow, since=moment)
 
     @router.post("/runs", status_code=202, tags=["Runs"])
     async def start_run(body: NewRun) -> dict[str, str]:
         """Start a run of a document or of a saved workflow."""
-        if body.workflow is not None:
-            yaml = (await service.workflows.get(OWNER, body.workflow)).yaml
-        else:
-            yaml = body.yaml or ""
         run_id = await service.start_detached_run(
-            OWNER, yaml, body.inputs, limit_usd=body.budget_usd, ignore_gates=body.ignore_gates
+            OWNER,
+            await _text_of(service, body),
+            body.inputs,
+            limit_usd=body.budget_usd,
+            ignore_gates=body.ignore_gates,
+            dry=body.dry,
         )
         return {"run_id": run_id}
+
+    @router.post("/branches", tags=["Runs"])
+    async def explore_branches(body: EstimateOf) -> dict[str, Any]:
+        """Try in dry runs to take every way through a document: which were reached, and what prevents the others."""
+        return await service.branches(OWNER, await _text_of(service, body), body.inputs)
+
+    @router.post("/runs/{run_id}/retry", status_code=202, tags=["Runs"])
+    async def retry_run(run_id: str, body: Retry) -> dict[str, str]:
+        """A new run from a node on, which keeps the rows before it."""
+        return {"run_id": await service.retry_run(OWNER, run_id, body.node, body.yaml)}
+
+    @router.post("/runs/{run_id}/replay", status_code=202, tags=["Runs"])
+    async def replay_run(run_id: str, body: Replay) -> dict[str, str]:
+        """A new run that asks another model on what was recorded; nothing with an effect happens again."""
+        return {"run_id": await service.replay_run(OWNER, run_id, body.model)}
+
+    @router.post("/runs/{run_id}/resume", tags=["Runs"])
+    async def resume_run(run_id: str) -> dict[str, Any]:
+        """Go on now with a run whose process has ended."""
+        return await service.resume_run(OWNER, run_id)
 
     @router.get("/runs/{run_id}", tags=["Runs"])
     async def get_run(run_id: str) -> dict[str, Any]:
@@ -214,6 +246,13 @@ def _schedules(router: APIRouter, service: ChatService) -> None:
     async def answer_run(run_id: str, body: NewAnswer) -> dict[str, Any]:
         """Answer what the run asks; it goes on at once. 409 says who has answered before."""
         return await service.answer_run(OWNER, run_id, body.node, body.value, iteration=body.iteration)
+
+
+async def _text_of(service: ChatService, body: NewRun | EstimateOf) -> str:
+    """The document that is meant: given, or saved under its name."""
+    if body.workflow is not None:
+        return (await service.workflows.get(OWNER, body.workflow)).yaml
+    return body.yaml or ""
 
 
 async def _collected(service: ChatService, conversation_id: str, message_id: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class NewRun(_Body):
         None, ge=0, allow_inf_nan=False, description="The most that it may cost; the document may say less."
     )
     ignore_gates: bool = Field(False, description="Run it even where a gate of it blocks further runs.")
+    dry: bool = Field(False, description="Rehearse it: no model is asked, nothing happens.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> NewRun:
@@ -74,6 +75,15 @@ class NewSchedule(_Body):
         if (self.yaml is None) == (self.workflow is None):
             raise ValueError("give either yaml or workflow")
         return self
+
+
+class Retry(_Body):
+    node: str = Field(description="The first node that runs again; the rows before it are kept.")
+    yaml: Yaml | None = Field(None, description="The document put right; left out, the run's own.")
+
+
+class Replay(_Body):
+    model: str = Field(description="provider/model", pattern=r"^[^/]+/.+$")
 
 
 class NewAnswer(_Body):

@@ -27,6 +27,9 @@ VERBS = {
     "run": "chat.terminal.run:run",
     "estimate": "chat.terminal.estimate:estimate",
     "answer": "chat.terminal.answer:answer",
+    "resume": "chat.terminal.again:resume",
+    "retry": "chat.terminal.again:retry",
+    "replay": "chat.terminal.again:replay",
     "chat": "chat.terminal.talk:talk",
     "workflows": "chat.terminal.lists:workflows",
     "runs": "chat.terminal.lists:runs",
@@ -80,6 +83,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     _add_run(verbs)
     _add_estimate(verbs)
     _add_answer(verbs)
+    _add_again(verbs)
     _add_chat(verbs)
     _add_lists(verbs)
     _add_schedule(verbs)
@@ -120,6 +124,8 @@ def _add_run(verbs: Any) -> None:
     run.add_argument(
         "--budget", type=_dollars, metavar="USD", help="the most that it may cost; the document may say less"
     )
+    run.add_argument("--dry", action="store_true", help="rehearse: no model is asked, nothing happens")
+    run.add_argument("--branches", action="store_true", help="with --dry: try to take every way through it")
     run.add_argument("--ignore-gates", action="store_true", help="run it even where its gates block it")
     run.add_argument("--json", action="store_true", help="print the whole run as one object")
 
@@ -165,6 +171,22 @@ def _add_answer(verbs: Any) -> None:
         help="which visit of the node (default: the oldest that is open)",
     )
     answer.add_argument("--json", action="store_true", help="print the whole run as one object")
+
+
+def _add_again(verbs: Any) -> None:
+    resume = verbs.add_parser("resume", help="go on with a run whose process has ended")
+    retry = verbs.add_parser("retry", help="run once more from a node on, with what came before it kept")
+    replay = verbs.add_parser(
+        "replay", help="ask another model what was asked in a run; nothing else is done again"
+    )
+    retry.add_argument(
+        "--from", dest="node", required=True, metavar="NODE", help="the first node to run again"
+    )
+    retry.add_argument("--file", metavar="FILE", help="the document put right (default: the run's own)")
+    replay.add_argument("--model", required=True, metavar="M", help="provider/model")
+    for verb in (resume, retry, replay):
+        verb.add_argument("run_id", metavar="RUN")
+        verb.add_argument("--json", action="store_true", help="print the whole run as one object")
 
 
 def _add_chat(verbs: Any) -> None:

@@ -34,7 +34,13 @@ def run(house: House, arguments: argparse.Namespace) -> int:
         "ignore_gates": arguments.ignore_gates,
         "force_model": arguments.model,
     }
-    code = asyncio.run(_run(house, name, inputs, arguments.json, bounds))
+    if arguments.branches and not arguments.dry:
+        raise InputError("--branches goes with --dry.", "Add --dry: nothing is run for real then.")
+    if arguments.dry:
+        work = _dry(house, name, inputs, arguments.json, branches=arguments.branches)
+    else:
+        work = _run(house, name, inputs, arguments.json, bounds)
+    code = asyncio.run(work)
     ignore_interrupts()
     return code
 
@@ -51,8 +57,7 @@ async def _run(
     house: House, name: str, inputs: Mapping[str, Any], as_json: bool, bounds: Mapping[str, Any]
 ) -> int:
     try:
-        text = read_text(name) if is_file_name(name) else (await house.workflows.get(OWNER, name)).yaml
-        workflow = await _checked(house, name, text, as_json)
+        workflow = await _checked(house, name, as_json)
         if workflow is None:
             return 1
         run_id = await house.engine.start(workflow, inputs, owner=OWNER, **bounds)
@@ -64,13 +69,25 @@ async def _run(
     return exit_code(view)
 
 
-async def _checked(house: House, name: str, text: str, as_json: bool) -> Workflow | None:
-    """The workflow when it may run here and now; its warnings go to stderr. Otherwise its problems are
-    printed.
-    """
-    from engine.prepare import check_for_run
+async def _dry(house: House, name: str, inputs: Mapping[str, Any], as_json: bool, *, branches: bool) -> int:
+    from chat.terminal.dry import dry_run
 
-    checked = await check_for_run(text, house.tools, house.models, house.workflows.of(OWNER))
+    try:
+        workflow = await _checked(house, name, as_json, dry=True)
+        return 1 if workflow is None else await dry_run(house, workflow, inputs, as_json, branches=branches)
+    finally:
+        await house.close()
+
+
+async def _checked(house: House, name: str, as_json: bool, *, dry: bool = False) -> Workflow | None:
+    """The workflow when it may run here and now; its warnings go to stderr. Otherwise its problems are
+    printed. What this machine lacks does not matter to a dry run.
+    """
+    from engine.prepare import check_for_run, check_here
+
+    text = read_text(name) if is_file_name(name) else (await house.workflows.get(OWNER, name)).yaml
+    look = check_here if dry else check_for_run
+    checked = await look(text, house.tools, house.models, house.workflows.of(OWNER))
     if checked.workflow is not None:
         print_problems(name, checked.problems, to_stderr=True)
         return checked.workflow

@@ -247,9 +247,13 @@ CALLS: dict[str, Call] = {
     "run_events": lambda service, talk, message, run: service.run_events(BOB, run),
     "cancel_run": lambda service, talk, message, run: service.cancel_run(BOB, run),
     "answer_run": lambda service, talk, message, run: service.answer_run(BOB, run, "wait", "yes"),
+    "estimate": lambda service, talk, message, run: service.estimate(BOB, talk, None, {}),
+    "retry_run": lambda service, talk, message, run: service.retry_run(BOB, run, "wait"),
+    "replay_run": lambda service, talk, message, run: service.replay_run(BOB, run, "a/b"),
+    "resume_run": lambda service, talk, message, run: service.resume_run(BOB, run),
     "waiting": lambda service, talk, message, run: service.waiting(BOB, talk),
 }
-OWN_THINGS_ONLY = {"create", "list", "runs", "start_detached_run"}
+OWN_THINGS_ONLY = {"branches", "create", "list", "runs", "start_detached_run"}
 NOBODYS = {"check", "close", "recover"}
 
 
