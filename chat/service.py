@@ -259,8 +259,8 @@ class ChatService:
     ) -> str:
         """Run the conversation's workflow, or `yaml`; the run's id. Its card and result become a message.
 
-        WorkflowInvalid, InputError, Conflict where a gate blocks it: nothing was started. The start itself can't be cut: it goes on when
-        the caller is cancelled.
+        WorkflowInvalid, InputError, Conflict where a gate blocks it: nothing was started. The start itself can't
+        be cut: it goes on when the caller is cancelled.
         """
         current = await self.current_workflow(owner, conversation_id)
         text = yaml if yaml is not None else current.yaml if current else None
