@@ -117,6 +117,34 @@ REQUESTS = {
         "think up names for my startup and choose one",
         "I need a creative idea",
     ),
+    "write_with_approval": (
+        "write a speech and let me approve it first",
+        "draft an invitation, I want to correct it until it is right",
+    ),
+    "digest_pages": (
+        "read several websites and answer one question from all of them",
+        "go through this list of links and compare what they say",
+    ),
+    "split_expenses": (
+        "who has to pay whom after our holiday",
+        "share the costs of the flat fairly",
+    ),
+    "survey_report": (
+        "count what people think in their feedback",
+        "evaluate the answers of a questionnaire",
+    ),
+    "inspect_site": (
+        "is my homepage reachable",
+        "can my website be opened",
+    ),
+    "choose_and_plan": (
+        "suggest three trips, I choose one, then plan it",
+        "give me options to pick from and work out the one I take",
+    ),
+    "practise_questions": (
+        "ask me vocabulary and correct my answers",
+        "let me practise for the driving test by asking me questions",
+    ),
     "report_from_api": (
         "call a REST endpoint and describe the result",
         "get weather json from a url and tell me about it",
