@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.engine import SystemClock
@@ -60,6 +61,11 @@ def schedule_view(schedule: Schedule) -> dict[str, Any]:
         "note": schedule.note,
         "created_at": iso(schedule.created_at),
     }
+
+
+def schedules_view(schedules: Sequence[Schedule]) -> list[dict[str, Any]]:
+    """Many of them; reckoning their times takes a millisecond each."""
+    return [schedule_view(each) for each in schedules]
 
 
 def next_times(schedule: Schedule, count: int = SHOWN) -> list[float]:

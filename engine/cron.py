@@ -62,7 +62,7 @@ class Cron:
         local = datetime.fromtimestamp(moment, self.zone).replace(tzinfo=None)
         ready: list[float] = []
         last = moment
-        for wall in self._naive(local - _DAY):
+        for wall in self._naive(local - self._shift_near(moment)):
             instants = self._instants(wall)
             horizon = wall.replace(tzinfo=self.zone, fold=0).timestamp()
             while ready and ready[0] < horizon:
@@ -100,6 +100,13 @@ class Cron:
                 yield times.get_next(datetime)
             except CroniterBadDateError:
                 return
+
+    def _shift_near(self, moment: float) -> timedelta:
+        """By how much clocks are changed around that time: what they show may come later than it seems."""
+        here = datetime.fromtimestamp(moment, UTC)
+        offsets = [(here + days).astimezone(self.zone).utcoffset() for days in (-_DAY, timedelta(0), _DAY)]
+        known = [offset for offset in offsets if offset is not None]
+        return max(known) - min(known) + timedelta(minutes=1)
 
     def _instants(self, wall: datetime) -> list[float]:
         """When the clock shows it: once, or twice or never where clocks are changed."""

@@ -86,7 +86,7 @@ class Timetable:
 
         InputError, WorkflowInvalid, NotFound, Conflict; nothing is stored then.
         """
-        times = Cron(cron, timezone)
+        times = await asyncio.to_thread(Cron, cron, timezone)
         if schedule_id is not None and not _ID.match(schedule_id):
             raise InputError(
                 f"{schedule_id!r} can't be an id.", "Use up to 64 letters, digits, dots, - and _.", "id"
@@ -146,7 +146,7 @@ class Timetable:
 
     async def _change(self, owner: str, schedule_id: str, change: Callable[[Schedule], Schedule]) -> Schedule:
         while True:
-            changed = change(await self._store.get(owner, schedule_id))
+            changed = await asyncio.to_thread(change, await self._store.get(owner, schedule_id))
             if await self._store.replace(changed):
                 return changed
 
@@ -185,7 +185,10 @@ class Timetable:
         if schedule.pending_at is None:
             now = self._clock.now()
             why = await self._in_the_way(schedule)
-            change = left_out(schedule, now, why) if why else taken(schedule, now)
+            if why:
+                change = await asyncio.to_thread(left_out, schedule, now, why)
+            else:
+                change = await asyncio.to_thread(taken, schedule, now)
             if not await self._store.replace(change) or why:
                 return None
             schedule = replace(change, revision=schedule.revision + 1)

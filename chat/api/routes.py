@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
@@ -27,7 +28,7 @@ from chat.api.shapes import (
 )
 from chat.api.sse import Item, event_stream, last_event_id, wants_json
 from chat.events import Event
-from chat.schedules import schedule_view
+from chat.schedules import schedule_view, schedules_view
 from chat.service import ChatService
 from engine.ports import RunStatus
 
@@ -214,7 +215,7 @@ def _schedules(router: APIRouter, service: ChatService) -> None:
     @router.get("/schedules", tags=["Schedules"])
     async def list_schedules() -> list[dict[str, Any]]:
         """The schedules, the one that is due next first."""
-        return [schedule_view(found) for found in await service.timetable.list(OWNER)]
+        return await asyncio.to_thread(schedules_view, await service.timetable.list(OWNER))
 
     @router.post("/schedules", status_code=201, tags=["Schedules"])
     async def create_schedule(body: NewSchedule) -> dict[str, Any]:

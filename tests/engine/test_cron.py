@@ -132,3 +132,20 @@ def test_a_time_zone_that_there_is_not(zone: str, says: str) -> None:
     with pytest.raises(InputError, match="There is no time zone") as caught:
         Cron("0 9 * * *", zone)
     assert says in str(caught.value)
+
+
+@given(
+    cron=st.sampled_from(["*/20 * * * *", "15 2 * * *", "45 1,2,3 * * *", "0 0 * * *", "30 */2 * * *"]),
+    name=st.sampled_from([BERLIN, "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]),
+    change=st.sampled_from(
+        ["2011-12-30", "2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"]
+    ),
+    minutes=st.integers(-1500, 1500),
+)
+def test_from_wherever_one_looks_the_times_are_the_same(
+    cron: str, name: str, change: str, minutes: int
+) -> None:
+    """Around changes of clocks: what follows a moment is what follows an earlier one, without what has passed."""
+    moment = at(f"{change}T00:00", name) + minutes * 60
+    earlier = [t for t in islice(Cron(cron, name).after(moment - 3 * 86_400), 400) if t > moment][:5]
+    assert Cron(cron, name).next(moment, 5) == earlier

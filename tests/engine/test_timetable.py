@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,6 +20,8 @@ from engine.schedules import Schedule
 from engine.timetable import Timetable
 from engine.workflow import Workflow
 from sessions.db import open_db
+from sessions.postgres import open_postgres
+from sessions.postgres_runs import PostgresRunStore
 from sessions.runs import SqliteRunStore
 from sessions.schedules import SqlScheduleStore
 from tests.engine.flows import NoModels, Tools, until
@@ -58,11 +61,28 @@ class Kit:
         return found
 
 
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new and empty store is."""
+    if request.param == "SQLite":
+        return str(tmp_path / "p.db")
+    return str(request.getfixturevalue("postgres_url"))
+
+
+def opened(where: str) -> tuple[Any, Any]:
+    """The database, and the store of runs in it."""
+    if where.startswith("postgresql"):
+        postgres = open_postgres(where)
+        return postgres, PostgresRunStore(postgres)
+    db = open_db(where, synchronous="NORMAL")
+    return db, SqliteRunStore(db)
+
+
 @asynccontextmanager
-async def kit_on(path: Path, clock: SetClock | None = None) -> AsyncIterator[Kit]:
+async def kit_on(where: str, clock: SetClock | None = None) -> AsyncIterator[Kit]:
     tools, clock, saved = Tools(), clock or SetClock(), {"echoing": ECHO}
-    db = open_db(path, synchronous="NORMAL")
-    engine = Engine(SqliteRunStore(db), NoModels(), tools.registry, clock=clock)
+    db, runs = opened(where)
+    engine = Engine(runs, NoModels(), tools.registry, clock=clock)
 
     async def document(owner: str, name: str) -> str | None:
         return saved.get(name)
@@ -83,8 +103,8 @@ async def kit_on(path: Path, clock: SetClock | None = None) -> AsyncIterator[Kit
         db.close()
 
 
-async def test_a_run_starts_at_its_time_with_its_inputs(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_a_run_starts_at_its_time_with_its_inputs(where: str) -> None:
+    async with kit_on(where) as kit:
         made = await kit.table.add(
             "local",
             cron="0 9 * * *",
@@ -105,8 +125,8 @@ async def test_a_run_starts_at_its_time_with_its_inputs(tmp_path: Path) -> None:
         assert (after.last_run_id, after.next_at, after.missed) == (run_id, MONDAY + 3600 + DAY, 0)
 
 
-async def test_times_that_passed_are_said_and_run_once(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_times_that_passed_are_said_and_run_once(where: str) -> None:
+    async with kit_on(where) as kit:
         await kit.table.add(
             "local", cron="0 9 * * *", workflow="echoing", timezone="Europe/Berlin", inputs={"word": "x"}
         )
@@ -124,8 +144,8 @@ async def test_times_that_passed_are_said_and_run_once(tmp_path: Path) -> None:
         }
 
 
-async def test_the_next_is_left_out_while_the_one_before_runs(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_the_next_is_left_out_while_the_one_before_runs(where: str) -> None:
+    async with kit_on(where) as kit:
         for overlap in (False, True):
             await kit.table.add(
                 "local",
@@ -151,8 +171,8 @@ async def test_the_next_is_left_out_while_the_one_before_runs(tmp_path: Path) ->
         assert len(await kit.table.tick()) == 2
 
 
-async def test_the_newest_saved_version_runs_else_the_text_that_was_kept(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_the_newest_saved_version_runs_else_the_text_that_was_kept(where: str) -> None:
+    async with kit_on(where) as kit:
         await kit.table.add("local", cron="0 9 * * *", workflow="echoing", inputs={"word": "x"})
         kit.saved["echoing"] = ECHO.replace('"{state.word}"', '"new {state.word}"')
         kit.clock.time += DAY
@@ -164,8 +184,8 @@ async def test_the_newest_saved_version_runs_else_the_text_that_was_kept(tmp_pat
         assert (await kit.engine.wait(run_id))["outputs"]["out"] == "x"
 
 
-async def test_what_cant_start_says_so_and_goes_on(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_what_cant_start_says_so_and_goes_on(where: str) -> None:
+    async with kit_on(where) as kit:
         await kit.table.add("local", cron="0 9 * * *", workflow="echoing", inputs={"word": "x"})
         kit.saved["echoing"] = ECHO.replace("tool: echo", "tool: no_such_tool")
         kit.clock.time += DAY
@@ -179,8 +199,8 @@ async def test_what_cant_start_says_so_and_goes_on(tmp_path: Path) -> None:
         assert len(await kit.table.tick()) == 1
 
 
-async def test_who_dies_between_taking_and_starting_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_who_dies_between_taking_and_starting_loses_nothing_and_doubles_nothing(where: str) -> None:
+    async with kit_on(where) as kit:
         await kit.table.add("local", cron="0 9 * * *", workflow="echoing", inputs={"word": "x"})
         taken = replace(await kit.only(), pending_at=MONDAY + 3600, next_at=MONDAY + 3600 + DAY)
         assert await kit.store.replace(taken)
@@ -193,12 +213,12 @@ async def test_who_dies_between_taking_and_starting_loses_nothing_and_doubles_no
         assert len(await kit.engine.runs()) == 1
 
 
-async def test_of_many_processes_one_starts_the_run(tmp_path: Path) -> None:
+async def test_of_many_processes_one_starts_the_run(where: str) -> None:
     clock = SetClock()
     async with (
-        kit_on(tmp_path / "p.db", clock) as one,
-        kit_on(tmp_path / "p.db", clock) as two,
-        kit_on(tmp_path / "p.db", clock) as three,
+        kit_on(where, clock) as one,
+        kit_on(where, clock) as two,
+        kit_on(where, clock) as three,
     ):
         for number in range(20):
             await one.table.add("local", cron="0 9 * * *", yaml=ECHO, inputs={"word": f"{number}"})
@@ -216,8 +236,8 @@ async def test_of_many_processes_one_starts_the_run(tmp_path: Path) -> None:
         assert len({each.last_run_id for each in found}) == 20
 
 
-async def test_pause_resume_and_remove(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_pause_resume_and_remove(where: str) -> None:
+    async with kit_on(where) as kit:
         made = await kit.table.add("local", cron="0 9 * * *", workflow="echoing", inputs={"word": "x"})
         assert (await kit.table.pause("local", made.id)).next_at is None
         kit.clock.time += 5 * DAY
@@ -232,8 +252,8 @@ async def test_pause_resume_and_remove(tmp_path: Path) -> None:
         assert await kit.table.list("local") == []
 
 
-async def test_what_is_wrong_is_refused_when_the_schedule_is_made(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_what_is_wrong_is_refused_when_the_schedule_is_made(where: str) -> None:
+    async with kit_on(where) as kit:
         with pytest.raises(InputError, match="word"):
             await kit.table.add("local", cron="0 9 * * *", workflow="echoing")
         with pytest.raises(InputError, match="no schedule"):
@@ -253,8 +273,8 @@ async def test_what_is_wrong_is_refused_when_the_schedule_is_made(tmp_path: Path
             )
 
 
-async def test_it_ticks_by_itself(tmp_path: Path) -> None:
-    async with kit_on(tmp_path / "p.db") as kit:
+async def test_it_ticks_by_itself(where: str) -> None:
+    async with kit_on(where) as kit:
         await kit.table.add("local", cron="0 9 * * *", workflow="echoing", inputs={"word": "x"})
         kit.clock.time += DAY
         kit.table.start()
