@@ -19,7 +19,7 @@ from engine.nodes.step import Parked, Step, Usage
 from engine.plan import Plan
 from engine.ports import RunRecord, RunStatus, RunStore
 from engine.rehearsal import replayed
-from engine.view import run_view
+from engine.view import view_of
 from engine.workflow import EFFECTS, Effect
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Children:
 
     async def view(self, run_id: str) -> dict[str, Any]:
         """A child as it is stored."""
-        return run_view(await self._store.get(run_id), await self._store.rows(run_id))
+        return await view_of(await self._store.get(run_id), await self._store.rows(run_id))
 
 
 def child_id(parent: RunRecord, path: str, iteration: int, attempt: int = 1) -> str:

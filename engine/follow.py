@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.dispatch import Dispatcher
 from engine.ports import NodeRow, RunEvent, RunRecord, RunStore, Wait
-from engine.view import first_events, row_events, run_view
+from engine.view import first_events, row_events, view_of
 
 POLL = 0.25
 """Seconds between looks at a run that another process executes."""
@@ -76,9 +76,9 @@ async def stored_view(store: RunStore, run: RunRecord) -> dict[str, Any]:
     rows = await store.rows(run.id)
     children = await store.children(run.id) if run.shape.get("nests") else None
     if run.end_event is not None:
-        return run_view(run, rows, children=children)
+        return await view_of(run, rows, children=children)
     waits = await store.waits(root_id=run.root_id or run.id)
-    return run_view(run, rows, [wait for wait in waits if _is_below(wait, run)], children)
+    return await view_of(run, rows, [wait for wait in waits if _is_below(wait, run)], children)
 
 
 def _is_below(wait: Wait, run: RunRecord) -> bool:

@@ -18,7 +18,7 @@ from engine.nodes import Step
 from engine.nodes.step import Usage
 from engine.ports import NodeRow, NodeStatus, Park, RunEnd, RunRecord, RunStatus, RunStore, Started, Wait
 from engine.scheduler import Visit
-from engine.view import run_view, totals
+from engine.view import totals, view_of
 from engine.workflow import Node
 
 
@@ -203,7 +203,7 @@ class Ledger:
         self.record = replace(
             self.record, status=status, ended_at=now, error=error, end_event=end.event, order=end.order
         )
-        return run_view(self.record, self.rows)
+        return await view_of(self.record, self.rows)
 
     async def _write(
         self,

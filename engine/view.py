@@ -5,6 +5,7 @@ Nothing here needs the document, so a run can still be shown when the format has
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -78,6 +79,21 @@ def _rehearsal(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:
 
 def _without(path: str, prefix: str) -> str:
     return path.removeprefix(prefix).removesuffix(NOTE)
+
+
+async def view_of(
+    run: RunRecord,
+    rows: Sequence[NodeRow],
+    waits: Sequence[Wait] = (),
+    children: Sequence[RunRecord] | None = None,
+) -> dict[str, Any]:
+    """As `run_view`. What takes long, as many rows do, is done on a thread."""
+    if len(rows) < _MANY:
+        return run_view(run, rows, waits, children)
+    return await asyncio.to_thread(run_view, run, rows, waits, children)
+
+
+_MANY = 2000
 
 
 def wait_view(wait: Wait, prefix: str = "") -> dict[str, Any]:
