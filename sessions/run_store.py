@@ -6,6 +6,7 @@ thought dead and replaced can write nothing.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -25,6 +26,9 @@ from sessions.run_rows import (
 )
 from sessions.run_writes import Addition, RunWrites, Task
 from sessions.writer import Entry
+
+_MANY = 2000
+"""From so many rows on they are read on a thread: 10,000 would keep the loop for 60 ms."""
 
 
 class SqlDatabase(Protocol):
@@ -134,7 +138,9 @@ class SqlRunStore:
 
     async def rows(self, run_id: str, after_seq: int = 0) -> list[NodeRow]:
         found = await self._fetch(self._rows_query, after_seq, run_id)
-        return [node_row_of(run_id, row) for row in found]
+        if len(found) < _MANY:
+            return [node_row_of(run_id, row) for row in found]
+        return await asyncio.to_thread(lambda: [node_row_of(run_id, row) for row in found])
 
     async def find(
         self,
