@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LONGEST_PAUSE = 60.0
 NO_WORKER = "Waiting for a worker: start one with `app.py worker`."
 
 
@@ -145,13 +146,19 @@ class DbosDispatcher(LocalDispatcher):
         self._worker = None
 
     async def _segment(self, run_id: str) -> None:
-        """Go on with a run, from its claim to where it ends, is parked, or is another's."""
+        """Go on with a run, from its claim to where it ends, is parked, or is another's. What keeps it from being
+        claimed may pass; as long as it does not, the ticket stays taken, so that another worker has it once this one
+        ends.
+        """
+        pause = 1.0
         while not self._closing:
             try:
                 live = await self._take(run_id)
-            except StoreError as error:
-                log.warning("run %s can't be claimed now: %s", run_id, error)
-                await asyncio.sleep(1)
+            except Exception as error:
+                known = isinstance(error, ParlanceError)
+                log.warning("run %s can't be claimed now: %s", run_id, error, exc_info=not known)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             if live is None:
                 return
