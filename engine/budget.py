@@ -121,7 +121,12 @@ class RunPurse:
             if self._pot.under_way:
                 await self._pot.changed()
             elif not (self._shared and await self._elsewhere()):
-                tokens = await self._fewer(quote, tokens)
+                spent, reserved = await self._budgets.store.spent(self._root)
+                fewer = self._fewer(quote, tokens, spent + reserved)
+                if fewer is not None:
+                    tokens = fewer
+                elif not self._pot.under_way and self._pot.changes == seen:  # nobody came in between
+                    raise self._refusal(quote, tokens, spent, reserved)
 
     async def _set_aside(self, key: str, amount: float) -> bool:
         """Reserve. Counted as under way from before the store knows of it, so that nobody gives up too early."""
@@ -153,17 +158,19 @@ class RunPurse:
                 return True
         return False
 
-    async def _fewer(self, quote: Quote, tokens: int) -> int:
-        """How long a reply the rest of the budget allows. BudgetSpent when that is too short."""
-        assert quote.prompt_usd is not None and quote.token_usd is not None  # noqa: S101, PT018 - seen before
-        spent, reserved = await self._budgets.store.spent(self._root)
-        left = self._limit - spent - reserved - quote.prompt_usd
-        fits = int(left * 0.999 / quote.token_usd) if quote.token_usd and left > 0 else 0
-        if not quote.said and FEWEST_TOKENS <= fits < tokens:
-            return fits
-        could = quote.prompt_usd + (tokens if quote.said else min(tokens, FEWEST_TOKENS)) * quote.token_usd
+    def _fewer(self, quote: Quote, tokens: int, gone: float) -> int | None:
+        """A shorter reply that the rest of the budget allows; None where there is none that would be of use."""
+        if quote.said or quote.prompt_usd is None or not quote.token_usd:
+            return None
+        fits = int((self._limit - gone - quote.prompt_usd) * 0.999 / quote.token_usd)
+        fits = min(fits, tokens - 1)
+        return fits if fits >= FEWEST_TOKENS else None
+
+    def _refusal(self, quote: Quote, tokens: int, spent: float, reserved: float) -> BudgetSpent:
+        shortest = tokens if quote.said else min(tokens, FEWEST_TOKENS)
+        could = (quote.prompt_usd or 0.0) + shortest * (quote.token_usd or 0.0)
         aside = f", {dollars(reserved)} set aside for calls whose end is not known" if reserved > 0 else ""
-        raise BudgetSpent(
+        return BudgetSpent(
             self._node,
             f"The budget of {dollars(self._limit)} does not allow this call of {quote.model}: "
             f"{dollars(spent)} are spent{aside}, and the call could cost {dollars(could)}.",
