@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.document import Document, read_document
-from engine.pins import DEEPEST
 
 if TYPE_CHECKING:
     from engine.check import Checked
