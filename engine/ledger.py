@@ -7,7 +7,7 @@ seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.errors import NodeError, ParlanceError, StoreError
 from engine.nodes import Step
 from engine.nodes.step import Usage
 from engine.ports import NodeRow, NodeStatus, Park, RunEnd, RunRecord, RunStatus, RunStore, Started, Wait
+from engine.rehearsal import NOTE
 from engine.scheduler import Visit
 from engine.view import totals, view_of
 from engine.workflow import Node
@@ -63,6 +64,8 @@ class Ledger:
         self._news: asyncio.Event | None = None
         self._found: dict[tuple[str, int], list[NodeRow]] = {}
         self._looked = 0
+        self._landing: asyncio.Future[bool] | None = None
+        self.on_loss: Callable[[ParlanceError], None] = lambda error: None
 
     def create(self, process_id: str | None, starts: tuple[Started, ...]) -> None:
         """Make the record of a new run complete: who owns it, and what it starts with."""
@@ -139,8 +142,8 @@ class Ledger:
         attempt: int,
         error: str | None = None,
     ) -> NodeRow:
-        """A row that leaves its visit open, see NodeRow. What is about to begin is no event."""
-        self._event += status != "running"
+        """A row that leaves its visit open, see NodeRow. What is about to begin is no event, and no more is a note."""
+        self._event += status != "running" and not path.endswith(NOTE)
         row = NodeRow(
             run_id=self.record.id,
             path=path,
@@ -167,6 +170,32 @@ class Ledger:
     async def append(self, *rows: NodeRow) -> None:
         """Write; returns when the rows are on disk. FenceLost when the run is no longer ours."""
         await self._write(rows)
+
+    def append_soon(self, row: NodeRow) -> None:
+        """Write a row that nothing follows, and wait for nothing: `on_loss` hears of an error.
+
+        Whatever is written later comes after it.
+        """
+        landing = self.store.append(self.record.id, self.record.epoch, [row], shared=True)
+        if landing is not self._landing:
+            self._landing = landing
+            landing.add_done_callback(self._landed)
+
+    def _landed(self, landing: asyncio.Future[bool]) -> None:
+        error = None if landing.cancelled() else landing.exception()
+        if error is None:
+            self._tell()
+        else:
+            self.on_loss(error if isinstance(error, ParlanceError) else self._unwritten(error))
+
+    def _unwritten(self, error: BaseException) -> StoreError:
+        return StoreError(f"Run {self.record.id} can't be written: {error!r}.", "Please report this.")
+
+    def _tell(self) -> None:
+        """Wake who waits for news."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     async def append_safely(self, row: NodeRow, waits: Sequence[Wait] = ()) -> None:
         """Write so that no loss of power undoes it."""
@@ -223,10 +252,8 @@ class Ledger:
         except ParlanceError:
             raise
         except Exception as error:
-            raise StoreError(f"Run {run_id} can't be written: {error!r}.", "Please report this.") from error
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+            raise self._unwritten(error) from error
+        self._tell()
         return done
 
     def news(self) -> asyncio.Event:

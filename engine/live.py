@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from engine.attempts import Outcome, attempt, dealt_with, pause_before
@@ -50,6 +51,7 @@ class LiveRun:
         self.plan = plan
         self.scheduler = Scheduler(plan.graph, first_state(plan.workflow, record.inputs))
         self.ledger = Ledger(record, store, rows)
+        self.ledger.on_loss = partial(self._halt, "lost")
         self._has_gates = bool(plan.workflow.gates.gates) and record.part is None
         self.host = RunHost(self.ledger, services.clock)
         self.settled: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
@@ -216,8 +218,10 @@ class LiveRun:
         row = self.ledger.row(step, outcome, status, fired, following)
         if error is not None:
             await self._fail(row, error)
-        elif stopped or not self.scheduler.idle:
+        elif stopped or following:
             await self.ledger.append(row)
+        elif not self.scheduler.idle:  # others go on, and what they write comes after it
+            self.ledger.append_soon(row)
         else:
             await self._end([row], "ok", None)
         return following

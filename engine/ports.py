@@ -6,7 +6,8 @@ tests implement Clock. Everything here is a frozen record or a Protocol of a few
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from asyncio import Future
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -403,7 +404,8 @@ class RunStore(Protocol):
         waits: Sequence[Wait] = (),
         park: Park | None = None,
         flush: bool = False,
-    ) -> Awaitable[bool]:
+        shared: bool = False,
+    ) -> Future[bool]:
         """Add rows, waits and the end, in one transaction; done when it is on disk.
 
         With `flush`, and always with waits, also a loss of power does not undo it; otherwise that depends on
@@ -412,7 +414,8 @@ class RunStore(Protocol):
         Takes its place in the order of writes at the call, not when awaited. FenceLost, and nothing is
         written, when `epoch` is no longer the run's, or the run has ended. A wait that is there already is
         left as it is. The end of a child, and its parking with another status than before, wake the parent.
-        False when the run was to be parked and has been woken meanwhile: then everything but that is done.
+        False when the run was to be parked and has been woken meanwhile: then everything but that is done. `shared`:
+        the future may be one that other rows of this transaction have as well, and must not be cancelled.
         """
         ...
 

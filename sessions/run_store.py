@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from engine.ports import NodeRow, Park, Process, RunEnd, RunRecord, RunStatus, Signal, Wait
@@ -63,7 +63,8 @@ class SqlRunStore:
         waits: Sequence[Wait] = (),
         park: Park | None = None,
         flush: bool = False,
-    ) -> Awaitable[bool]:
+        shared: bool = False,
+    ) -> asyncio.Future[bool]:
         plain = park is None and not waits and not flush
         addition = self._additions.get(run_id)
         if addition is None or not plain or not addition.takes(epoch):
@@ -76,7 +77,7 @@ class SqlRunStore:
         if end is not None or not plain:
             del self._additions[run_id]
         assert addition.entry is not None  # noqa: S101 - set above
-        return addition.entry.wait()
+        return addition.entry.shared if shared else addition.entry.wait()
 
     async def wake(self, run_id: str) -> None:
         await self._write(lambda c: self._writes.wake(c, run_id), run_id)

@@ -22,19 +22,27 @@ Outcome = tuple[bool, Any]
 class Entry:
     """A job and who waits for it. While it is `open`, what it will write may still grow."""
 
-    __slots__ = ("futures", "job", "open", "outcome")
+    __slots__ = ("_shared", "futures", "job", "open", "outcome")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.futures: list[asyncio.Future[Any]] = []
         self.open = True
         self.outcome: Outcome = (False, None)
+        self._shared: asyncio.Future[Any] | None = None
 
     def wait(self) -> asyncio.Future[Any]:
         """A future that ends when the job is committed; cancelling it hurts nobody else."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         return future
+
+    @property
+    def shared(self) -> asyncio.Future[Any]:
+        """One future for all who only want to hear of it, while the entry is open. It must not be cancelled."""
+        if self._shared is None:
+            self._shared = self.wait()
+        return self._shared
 
 
 class Batch:

@@ -51,7 +51,7 @@ def written() -> int:
 
 @pytest.mark.slow
 async def test_bytes_written_are_at_most_three_times_what_is_kept(tools: Tools, tmp_path: Path) -> None:
-    flow = chain(100, tools)
+    flow = await asyncio.to_thread(chain, 100, tools)
     payload = 100 * SIZE
     db = open_db(tmp_path / "runs.db")
     engine = Engine(SqliteRunStore(db), NoModels(), tools.registry)
