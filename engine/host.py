@@ -73,6 +73,21 @@ class RunHost:
         else:
             await self._ledger.append(row)
 
+    def note_soon(
+        self,
+        step: Step,
+        status: NodeStatus,
+        *,
+        writes: Mapping[str, Any],
+        error: str | None,
+        started_at: float,
+    ) -> None:
+        times = (started_at, self._clock.now())
+        row = self._ledger.open_row(
+            step, step.path, status, times, writes, step.usage, attempt=step.attempt, error=error
+        )
+        self._ledger.append_soon(row)
+
     async def wait(self, step: Step, path: str, question: Question, *, attempt: int | None = None) -> Any:
         wait = self._wait(step, path, question, step.attempt if attempt is None else attempt)
         status: RunStatus = "unknown" if wait.kind == "effect" else "waiting"

@@ -25,9 +25,6 @@ from engine.workflow import Field, Node, Workflow
 PARALLEL = 8
 """How many elements run at the same time where the document does not say."""
 
-LAG = 256
-"""How many rows of elements that have ended may be on their way to the disk."""
-
 _END = frozenset({"ok", "failed"})
 
 
@@ -43,7 +40,7 @@ async def run(step: Step) -> Mapping[str, Any]:
         return await elements.run(part["parallel"] or PARALLEL)
     items = _items(step)
     children = step.services.children
-    if children is not None and children.spreads(len(items)):
+    if children is not None and not step.rehearses and children.spreads(len(items)):
         from engine.nodes.parts import run_parts
 
         return await run_parts(step, items, children)
@@ -120,8 +117,6 @@ class Elements:
         self._parked: dict[int, Parked] = {}
         self._waiting: Mapping[str, RunStatus] = {}
         self._end = self._numbers.stop
-        self._rows: set[asyncio.Task[None]] = set()
-        self._lost: BaseException | None = None
 
     async def run(self, parallel: int) -> Mapping[str, Any]:
         """The writes, after at most `parallel` elements at a time. NodeError, Parked."""
@@ -150,7 +145,7 @@ class Elements:
                 task.result()
 
     async def _stop(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Interrupt what runs, save for what must not happen twice; every row that is on its way reaches the disk."""
+        """Interrupt what runs, save for what must not happen twice."""
         self._end = self._numbers.start
         task = asyncio.current_task()
         if self._node.effect != "once" or (task is not None and task.cancelling()):
@@ -158,10 +153,6 @@ class Elements:
                 worker.cancel()
         if workers:
             await asyncio.wait(workers)
-        if self._rows:
-            await asyncio.wait(self._rows)
-        if self._lost is not None:
-            raise self._lost
 
     def _is_over(self) -> bool:
         """An element has failed, and that fails the node."""
@@ -229,18 +220,18 @@ class Elements:
             most += step.attempt - tries  # what a person asked for is not counted
             if error is None:
                 self._done[number] = outcome.writes
-                await self._note(step, outcome, outcome.writes)
+                self._note(step, outcome, outcome.writes)
                 return
             if isinstance(error, RunStopped):
                 raise error
             if not error.can_retry or step.attempt >= most:
                 final = self._error(number, error)
-                await self._note(step, outcome, {error_field(self._node.id): str(final)})
+                self._note(step, outcome, {error_field(self._node.id): str(final)})
                 self._lose(number, final)
                 if self._is_over():
                     raise final
                 return
-            await self._note(step, outcome, {})
+            self._note(step, outcome, {})
             await step.services.clock.sleep(pause_before(step))
             tries = step.attempt + 1
 
@@ -278,28 +269,15 @@ class Elements:
         if self.step.node.on_error != "continue":
             self._end = min(self._end, number)
 
-    async def _note(self, step: Step, outcome: Outcome, writes: Mapping[str, Any]) -> None:
-        """Put the row on its way; many that end together share a commit."""
-        row = step.host.note(
+    def _note(self, step: Step, outcome: Outcome, writes: Mapping[str, Any]) -> None:
+        """Put the row on its way: nothing but the visit's own follows it, and that is written after it."""
+        step.host.note_soon(
             step,
-            step.path,
             "failed" if outcome.error else "ok",
             writes=writes,
             error=str(outcome.error) if outcome.error else None,
             started_at=outcome.started_at,
-            usage=step.usage,
-            attempt=step.attempt,
         )
-        task = asyncio.create_task(row)
-        self._rows.add(task)
-        task.add_done_callback(self._arrived)
-        while len(self._rows) >= LAG:
-            await asyncio.wait(self._rows, return_when=asyncio.FIRST_COMPLETED)
-
-    def _arrived(self, row: asyncio.Task[None]) -> None:
-        self._rows.discard(row)
-        if not row.cancelled():
-            self._lost = self._lost or row.exception()
 
 
 def told(failures: Mapping[int, NodeError]) -> str:

@@ -147,6 +147,19 @@ class Host(Protocol):
         """
         ...
 
+    def note_soon(
+        self,
+        step: Step,
+        status: NodeStatus,
+        *,
+        writes: Mapping[str, Any],
+        error: str | None,
+        started_at: float,
+    ) -> None:
+        """Add a row of the step, which is an element's, without waiting for the disk: what the run writes later is
+        written after it."""
+        ...
+
     async def wait(self, step: Step, path: str, question: Question, *, attempt: int | None = None) -> Any:
         """The answer to this question at this path. Raises Parked until there is one; the question and its row
         are stored by then, once."""
@@ -164,6 +177,9 @@ class Alone:
         return ()
 
     async def note(self, step: Step, path: str, status: NodeStatus, **what: Any) -> None:
+        return None
+
+    def note_soon(self, step: Step, status: NodeStatus, **what: Any) -> None:
         return None
 
     async def wait(self, step: Step, path: str, question: Question, *, attempt: int | None = None) -> Any:

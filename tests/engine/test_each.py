@@ -11,7 +11,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.models import ModelChoice, Models
-from engine.nodes.each import LAG, PARALLEL
+from engine.nodes.each import PARALLEL
 from tests.engine.flows import engine_on, until, workflow
 from tests.engine.nested import Probe
 from tests.fakes.openai_server import FakeOpenAI, Reply
@@ -268,7 +268,7 @@ async def test_many_elements_are_not_many_tasks(tools: Probe, soak: bool, tmp_pa
     count = 10_000 if soak else 2_000
     view = await run(tmp_path, tools, list(range(count)))
     assert view["state"]["ys"] == list(range(count))
-    assert tools.tasks < LAG + PARALLEL + 20
+    assert tools.tasks < PARALLEL + 20
 
 
 @pytest.mark.slow
