@@ -21,7 +21,6 @@ from chat.runner import Turns
 from chat.schedules import make_timetable
 from chat.turns import Assistant
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
-from engine.made import made_inputs
 from engine.ports import ModelClient, RunEvent, RunRecord
 from engine.prepare import prepare
 from sessions.conversations import Conversation, Conversations, Message
@@ -287,7 +286,6 @@ class ChatService:
         Conflict where a gate blocks it."""
         if dry:
             workflow = await self._checked_workflow(owner, yaml)
-            inputs = {**made_inputs(workflow, inputs), **inputs}
         else:
             workflow = await prepare(yaml, self.tools, self.models, self.workflows.of(owner))
         return await self.engine.start(

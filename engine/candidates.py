@@ -11,7 +11,7 @@ from engine.expressions import Comparison
 from engine.made import of_type
 from engine.templates import Ref, TemplateError, walk
 from engine.types import Type, convert
-from engine.workflow import Edge, Workflow
+from engine.workflow import Edge, Field, Workflow
 
 
 def assignments(workflow: Workflow, edge: Edge, now: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -118,3 +118,10 @@ def _of_kind(kind: Type, comparisons: Iterable[Comparison]) -> list[Any]:
         lengths = sorted({int(n) + d for n in numbers for d in (-1, 0, 1)})
         return ["", "something else", *("x" * length for length in lengths if 0 < length <= 10_000)]
     return [None]
+
+
+def others_of(field_: Field) -> list[Any]:
+    """Some values of a field that code may tell apart."""
+    if field_.enum:
+        return list(field_.enum)
+    return _of_kind(field_.type, ())

@@ -18,7 +18,6 @@ from engine.errors import RunError
 from engine.nodes.step import Parked, Step, Usage
 from engine.plan import Plan
 from engine.ports import RunRecord, RunStatus, RunStore
-from engine.rehearsal import replayed
 from engine.view import view_of
 from engine.workflow import EFFECTS, Effect
 
@@ -136,10 +135,11 @@ class Children:
 
 def child_id(parent: RunRecord, path: str, iteration: int, attempt: int = 1) -> str:
     """The id of the child that a visit to a node starts; each attempt has its own."""
-    return _child_id(parent.id, path, iteration, attempt)
+    return child_id_of(parent.id, path, iteration, attempt)
 
 
-def _child_id(parent_id: str, path: str, iteration: int, attempt: int) -> str:
+def child_id_of(parent_id: str, path: str, iteration: int, attempt: int) -> str:
+    """As `child_id`, of a parent that is known by its id only."""
     text = f"{parent_id}/{path}/{iteration}/{attempt}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -170,17 +170,7 @@ def child_of(
         priority=parent.priority,
         limit_usd=limit_of(parent, step.workflow),
         dry=parent.dry,
-        origin=_rehearsal(step),
     )
-
-
-def _rehearsal(step: Step) -> Mapping[str, Any] | None:
-    """What a child of a rehearsal has to know: the child that it repeats, or what is to be made up for it."""
-    parent = step.host.record
-    original = replayed(parent)
-    if original is not None:
-        return {"replay_of": _child_id(original, step.path, step.iteration, step.attempt)}
-    return parent.origin if parent.dry else None
 
 
 def usage_of(view: Mapping[str, Any]) -> Usage:

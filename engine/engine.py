@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.again import anew, check_node, check_root, kept_rows
+from engine.again import anew, check_node, check_recorded, check_root, kept_rows
 from engine.answers import find_wait, read_answer
 from engine.budget import Budgets
 from engine.children import Children, wake_above
@@ -18,10 +18,12 @@ from engine.follow import follow, settled, stored_view
 from engine.gates import refuse_blocked
 from engine.inputs import read_inputs
 from engine.loading import Loader
+from engine.made import made_inputs
 from engine.nodes import Services
 from engine.nodes.step import Secrets
 from engine.pins import Resolver, SavedWorkflows, pin
 from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore
+from engine.rehearsal import rehearsal_of, replayed
 from engine.simulate import Recorded
 from engine.view import summary_view, time_text, wait_view
 from engine.workflow import Workflow
@@ -103,9 +105,12 @@ class Engine:
         `delay` in seconds: it starts then, in whichever process recovers. With a `run_id` of the caller's, to
         start twice is to start once. `workflows` finds the texts of sub-workflows by name, without it the engine's
         own does; they are fixed now. NotFound, WorkflowInvalid or RunError where they can't be run. The other
-        options: see RunRecord.
+        options: see RunRecord. For a dry run, required inputs that are missing are made up.
         """
         plan = self._loader.of(workflow)
+        if dry:
+            made = made_inputs(workflow, inputs)
+            inputs, origin = {**inputs, **made}, {**(origin or {}), "made_inputs": list(made)}
         if not ignore_gates:
             await refuse_blocked(self.store, plan, owner)
         pinned = await pin(workflow, workflows or self._saved_of(owner), self._loader.workflow)
@@ -140,19 +145,27 @@ class Engine:
         return record.id
 
     async def retry(self, run_id: str, node: str, workflow: Workflow | None = None) -> str:
-        """A new run that keeps the rows before `node` of one that has ended, and goes on from there; its id.
+        """A new run that keeps the rows before the first visit to `node` of one that has ended, and goes on from there;
+        its id.
 
-        `workflow` is the document put right, where it was that. NotFound, Conflict, InputError.
+        `workflow` is the document put right, where it was that; then its sub-workflows are what is saved now.
+        NotFound, Conflict, InputError.
         """
         run = await self.store.get(run_id)
         check_root(run)
         plan = self._loader.of(workflow) if workflow is not None else await self._loader.stored(run)
         rows = await self.store.rows(run_id)
-        check_node(plan, rows, node)
+        check_node(plan, run, rows, node)
+        pins = run.pins
+        if workflow is not None:
+            pinned = await pin(workflow, self._saved_of(run.owner), self._loader.workflow)
+            await pinned.keep(self.store)
+            pins = pinned.digests
         new_id = uuid.uuid4().hex[:16]
-        kept = kept_rows(run, plan, rows, node, new_id)
-        changed = {"yaml": plan.workflow.text, "digest": plan.digest, "shape": plan.shape}
-        origin = {"retry_of": run.id, "from": node}
+        kept = await asyncio.to_thread(kept_rows, run, plan, rows, node, new_id)
+        changed = {"yaml": plan.workflow.text, "digest": plan.digest, "shape": plan.shape, "pins": pins}
+        changed["workflow"] = plan.workflow.name
+        origin = {**rehearsal_of(run), "retry_of": run.id, "from": node}
         record = anew(run, new_id, self._clock.now(), **changed, origin=origin)
         await self._dispatcher.offer(record, plan, kept)
         return new_id
@@ -160,12 +173,14 @@ class Engine:
     async def replay(self, run_id: str, model: str) -> str:
         """A new run that asks `model` instead, on the same inputs, and takes all else from what was recorded; its id.
 
-        Nothing with an effect happens again. NotFound, Conflict.
+        Nothing with an effect happens again. What a replay repeats, a replay of it repeats too. NotFound, Conflict.
         """
         run = await self.store.get(run_id)
         check_root(run)
+        check_recorded(run)
         new_id = uuid.uuid4().hex[:16]
-        record = anew(run, new_id, self._clock.now(), force_model=model, origin={"replay_of": run.id})
+        origin = {"replay_of": replayed(run) or run.id}
+        record = anew(run, new_id, self._clock.now(), force_model=model, origin=origin)
         await self._dispatcher.start(record, await self._loader.stored(run))
         return new_id
 

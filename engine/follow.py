@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from engine.dispatch import Dispatcher
 from engine.ports import NodeRow, RunEvent, RunRecord, RunStore, Wait
+from engine.rehearsal import simulates
 from engine.view import first_events, row_events, view_of
 
 POLL = 0.25
@@ -75,10 +76,20 @@ async def stored_view(store: RunStore, run: RunRecord) -> dict[str, Any]:
     """What `run --json` prints, with the open questions of the run and of those below it, and its children."""
     rows = await store.rows(run.id)
     children = await store.children(run.id) if run.shape.get("nests") else None
+    below = await _rows_below(store, children or ()) if simulates(run) else []
     if run.end_event is not None:
-        return await view_of(run, rows, children=children)
+        return await view_of(run, rows, children=children, below=below)
     waits = await store.waits(root_id=run.root_id or run.id)
-    return await view_of(run, rows, [wait for wait in waits if _is_below(wait, run)], children)
+    return await view_of(run, rows, [wait for wait in waits if _is_below(wait, run)], children, below)
+
+
+async def _rows_below(store: RunStore, children: Iterable[RunRecord]) -> list[NodeRow]:
+    """The rows of these runs and of all that are below them."""
+    found: list[NodeRow] = []
+    for child in children:
+        found += await store.rows(child.id)
+        found += await _rows_below(store, await store.children(child.id))
+    return found
 
 
 def _is_below(wait: Wait, run: RunRecord) -> bool:

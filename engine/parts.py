@@ -76,11 +76,12 @@ def seen_by(node: Node, state: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the state that a node can refer to; all of it for code without inputs of its own."""
     if node.kind == "code" and not node.inputs:
         return dict(state)
-    names = {str(ref.path[0]) if ref.root == "state" and ref.path else ref.root for ref in _refs(node)}
+    names = {str(ref.path[0]) if ref.root == "state" and ref.path else ref.root for ref in refs_of(node)}
     return {name: state[name] for name in names if name in state}
 
 
-def _refs(node: Node) -> list[Ref]:
+def refs_of(node: Node) -> list[Ref]:
+    """Every reference in what a node is given."""
     templates: list[Template | None] = [*node.inputs.values(), node.prompt, node.system, node.args, node.ask]
     templates += [node.options, *(use.config for use in node.tools)]
     return [ref for template in templates if template is not None for ref in template.refs]

@@ -1,6 +1,8 @@
-"""Which runs only rehearse: dry runs and replays; and how their rows say what was not real."""
+"""Which runs only rehearse: dry runs and replays; and how they say what in them is not real."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from engine.ports import RunRecord
 
@@ -17,3 +19,14 @@ def replayed(record: RunRecord) -> str | None:
     """The id of the run that this one repeats, None for any other."""
     found: str | None = (record.origin or {}).get("replay_of")
     return found
+
+
+def made_inputs_of(record: RunRecord) -> tuple[str, ...]:
+    """The names of the inputs that were made up for a dry run."""
+    return tuple((record.origin or {}).get("made_inputs") or ())
+
+
+def rehearsal_of(record: RunRecord) -> dict[str, Any]:
+    """What of a run's origin says that, and how, it rehearses; nothing for any other."""
+    names = ("replay_of", "made_inputs")
+    return {name: value for name, value in (record.origin or {}).items() if name in names}

@@ -11,16 +11,20 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.children import child_id_of
 from engine.errors import NodeError
 from engine.made import made_writes
 from engine.nodes import Run
-from engine.nodes.outputs import Misfit, writes_of
+from engine.nodes.outputs import Misfit
 from engine.nodes.step import Step
-from engine.ports import NodeRow, RunStore
-from engine.rehearsal import NOTE, replayed
+from engine.ports import NodeRow, RunRecord, RunStore
+from engine.rehearsal import NOTE, made_inputs_of, replayed
+from engine.unreal import fields_seen, reaches_out, unreal_fields
 from tools.errors import ToolError
 
 _KEPT = 8
+_OWN_FAULTS = ("is not defined", "No module named", "invalid syntax", "The code set no result")
+"""Parts of what is said of code that is wrong whatever it is given."""
 
 REASONS = {
     "llm": "no model is asked in a dry run",
@@ -43,27 +47,39 @@ async def instead(step: Step, run: Run) -> Mapping[str, Any]:
 async def rehearse(step: Step, run: Run) -> Mapping[str, Any]:
     """What a node gives in a dry run."""
     kind, node = step.node.kind, step.node
-    if kind in ("code", "subflow") or node.each is not None:
+    if kind == "subflow" or node.each is not None:
         return await run(step)
-    if kind == "tool" and node.effect == "none":
-        return await _read(step, run)
+    if kind == "code" or (kind == "tool" and node.effect == "none"):
+        return await _really(step, run)
     await note(step, REASONS.get(kind, REASONS["llm"]))
     if kind == "ask":
         return _answer(step)
     return made_writes(node, step.workflow)
 
 
-async def _read(step: Step, run: Run) -> Mapping[str, Any]:
-    """A tool that only reads is called. What can't be reached now stands for itself; wrong arguments fail as ever."""
-    args = step.node.args.value if step.node.args else None
-    outside = isinstance(args, Mapping) and "url" in args
+async def _really(step: Step, run: Run) -> Mapping[str, Any]:
+    """Code runs, and a tool that only reads is called. It may fail for what can't be reached now, or for values that
+    were made up: then its own are made up as well. What fails for another reason fails as ever.
+    """
     try:
         return await run(step)
     except ToolError as error:
-        if not outside:
+        said = step.hide(error.message)
+        if reaches_out(step.node):
+            await note(step, f"{step.node.tool} could not read: {said}")
+        elif _is_unsure(step) and not any(fault in said for fault in _OWN_FAULTS):
+            await note(step, f"what it was given was made up, and it failed with that: {said}")
+        else:
             raise
-        await note(step, f"{step.node.tool} could not read: {step.hide(error.message)}")
-        return made_writes(step.node, step.workflow)
+    return made_writes(step.node, step.workflow)
+
+
+def _is_unsure(step: Step) -> bool:
+    """Whether any value that the node was given may be made up."""
+    workflow = step.workflow
+    unreal = unreal_fields(workflow, made_inputs_of(step.host.record))
+    seen = fields_seen(step.node, workflow)
+    return bool(unreal & seen) or not seen <= workflow.fields.keys()
 
 
 def _answer(step: Step) -> Mapping[str, Any]:
@@ -111,10 +127,7 @@ async def _replay(step: Step, run: Run, original: str) -> Mapping[str, Any]:
         return await rehearse(step, run)
     if row.status == "failed":
         raise NodeError(step.node.id, f"As in the recorded run: {row.error}")
-    try:
-        return writes_of(step.node, step.workflow, dict(row.writes))
-    except Misfit as error:
-        raise NodeError(step.node.id, f"The recorded value does not fit any more. {error}") from None
+    return {name: row.writes[name] for name in step.node.outputs if name in row.writes}
 
 
 async def told_again(step: Step, tool: str, number: int) -> str:
@@ -128,18 +141,53 @@ async def told_again(step: Step, tool: str, number: int) -> str:
     return "This run only repeats another one: the call was not made."
 
 
+async def origin_of_child(step: Step) -> dict[str, Any]:
+    """What the sub-workflow of a rehearsal has to know: the run that it repeats, or that its inputs may be made up."""
+    original, recorded = replayed(step.host.record), step.services.recorded
+    if original is None or recorded is None:
+        return {"made_inputs": list(step.inputs)}
+    return {"replay_of": await recorded.child(original, step.path, step.iteration, step.attempt)}
+
+
 class Recorded:
-    """The rows of the runs that were repeated last, read once."""
+    """The runs that were repeated last, read once. A big for_each may have been recorded in parts: their rows count
+    as the run's own.
+    """
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._runs: OrderedDict[str, Mapping[tuple[str, int], NodeRow]] = OrderedDict()
 
     async def rows(self, run_id: str) -> Mapping[tuple[str, int], NodeRow]:
-        """How each visit and element of a run ended, by path and iteration."""
+        """How each visit and element of a run ended, by path and iteration; nothing where there is no such run."""
         if run_id not in self._runs:
-            rows = await self._store.rows(run_id)
-            self._runs[run_id] = {(r.path, r.iteration): r for r in rows if r.status in ("ok", "failed")}
+            self._runs[run_id] = await self._read(run_id)
             if len(self._runs) > _KEPT:
                 self._runs.popitem(last=False)
         return self._runs[run_id]
+
+    async def _read(self, run_id: str) -> Mapping[tuple[str, int], NodeRow]:
+        found = {(r.path, r.iteration): r for r in await self._store.rows(run_id) if r.status in _ENDED}
+        for part in await self._parts(run_id):
+            visit = int((part.part or {})["iteration"])
+            rows = await self._store.rows(part.id)
+            found |= {(r.path, visit): r for r in rows if r.status in _ENDED and not r.ends_visit}
+        return found
+
+    async def _parts(self, run_id: str) -> list[RunRecord]:
+        return [child for child in await self._store.children(run_id) if child.part is not None]
+
+    async def child(self, run_id: str, path: str, iteration: int, attempt: int) -> str:
+        """The id of the run that a node, or an element of it, had started, or would have."""
+        known = {child.id for child in await self._store.children(run_id) if child.part is None}
+        own = child_id_of(run_id, path, iteration, attempt)
+        if own in known:
+            return own
+        for part in await self._parts(run_id):
+            within = child_id_of(part.id, path, 1, attempt)
+            if within in {child.id for child in await self._store.children(part.id)}:
+                return within
+        return own
+
+
+_ENDED = ("ok", "failed")

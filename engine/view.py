@@ -14,7 +14,7 @@ from typing import Any
 from engine.gates import judged
 from engine.history import reduced
 from engine.ports import NodeRow, RunEvent, RunRecord, Started, Wait
-from engine.rehearsal import NOTE, simulates
+from engine.rehearsal import NOTE, made_inputs_of, simulates
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -35,9 +35,11 @@ def run_view(
     rows: Sequence[NodeRow],
     waits: Iterable[Wait] = (),
     children: Iterable[RunRecord] | None = None,
+    below: Sequence[NodeRow] = (),
 ) -> dict[str, Any]:
     """The object that `run --json` prints. `outputs` are there once the run has ended well; `waits` are the open
-    questions of the run and of those below it, `children` the runs that it has started.
+    questions of the run and of those below it, `children` the runs that it has started, `below` the rows of all
+    that are below a rehearsal.
     """
     state = state_of(run, rows)
     return {
@@ -52,7 +54,7 @@ def run_view(
         **({} if children is None else {"children": [child_view(child, run.prefix) for child in children]}),
         **totals(rows),
         **({"gates": judged(run.shape, rows)} if "gates" in run.shape and run.part is None else {}),
-        **_rehearsal(run, rows),
+        **_rehearsal(run, [*rows, *below]),
         **({} if run.origin is None else {"origin": dict(run.origin)}),
         "error": run.error,
         "created_at": time_text(run.created_at),
@@ -64,10 +66,14 @@ def _rehearsal(run: RunRecord, rows: Sequence[NodeRow]) -> dict[str, Any]:
     """What a dry run or a replay says of itself: the ways that were taken, and what was not real, and why."""
     if not simulates(run):
         return {}
-    ended = [row for row in rows if row.ends_visit and row.counts]
-    taken = [{"node": r.node, "iteration": r.iteration, "to": [to for _, to in r.fired]} for r in ended]
+    taken = [
+        {"node": _without(r.path, run.prefix), "iteration": r.iteration, "to": [to for _, to in r.fired]}
+        for r in rows
+        if r.counts
+    ]
     return {
         "dry": run.dry,
+        **({"made_inputs": list(made_inputs_of(run))} if run.dry else {}),
         "branches": taken,
         "simulated": [
             {"node": _without(row.path, run.prefix), "iteration": row.iteration, "why": row.writes["why"]}
@@ -86,11 +92,12 @@ async def view_of(
     rows: Sequence[NodeRow],
     waits: Sequence[Wait] = (),
     children: Sequence[RunRecord] | None = None,
+    below: Sequence[NodeRow] = (),
 ) -> dict[str, Any]:
     """As `run_view`. What takes long, as many rows do, is done on a thread."""
-    if len(rows) < _MANY:
-        return run_view(run, rows, waits, children)
-    return await asyncio.to_thread(run_view, run, rows, waits, children)
+    if len(rows) + len(below) < _MANY:
+        return run_view(run, rows, waits, children, below)
+    return await asyncio.to_thread(run_view, run, rows, waits, children, below)
 
 
 _MANY = 2000

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.attempts import attempt
+from engine.attempts import Outcome, attempt
 from engine.control import fired_by
 from engine.errors import ParlanceError, RunError
 from engine.graph import Graph, error_field
@@ -18,9 +20,26 @@ from engine.nodes.step import Parked, Services, Step
 from engine.ports import NodeStatus, RunRecord
 from engine.rehearsal import NOTE
 from engine.scheduler import Scheduler, Visit, endless
+from engine.unreal import fields_seen
 from engine.workflow import Edge, Workflow
 
 MOST_VISITS = 2000
+_BREATH = 0.01
+
+
+class _Breathing:
+    """Lets others have the loop again when it has been ours for long enough."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+
+    async def __call__(self) -> None:
+        if time.thread_time() - self._since > _BREATH:
+            await asyncio.sleep(0)
+            self._since = time.thread_time()
+
+
+breathe = _Breathing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +122,36 @@ class Walk:
 
 
 class Walker:
-    """Walks through one workflow. `services` are the real ones; a dry run takes care that nothing happens."""
+    """Walks through one workflow. `services` are the real ones; a dry run takes care that nothing happens.
+
+    What code and reading tools gave (`done`) is not asked for again in another walk that gives them the same.
+    """
 
     def __init__(self, workflow: Workflow, graph: Graph, services: Services) -> None:
         self.workflow = workflow
         self.graph = graph
         self.services = services
+        self.done: dict[tuple[str, str], tuple[Outcome, str | None]] = {}
 
     async def walk(self, trial: Trial, given: Mapping[str, Any]) -> Walk:
         """InputError for inputs that do not fit; required ones that are missing are made up."""
         made = {**made_inputs(self.workflow, given), **trial.inputs}
         inputs = read_inputs(self.workflow, {**made, **given})
-        return await _Walking(self, trial, inputs).run()
+        return await _Walking(self, trial, inputs, [name for name in made if name not in given]).run()
 
 
 class _Walking:
-    def __init__(self, walker: Walker, trial: Trial, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, walker: Walker, trial: Trial, inputs: Mapping[str, Any], made: Sequence[str]) -> None:
         self._walker = walker
         self._graph = walker.graph
         self._scheduler = Scheduler(walker.graph, first_state(walker.workflow, inputs))
         self._found = Walk(trial, inputs)
+        origin = {**trial.origin, "made_inputs": list(made)}
         self._host = _Host(
-            RunRecord("dry", walker.workflow.name, "", inputs, "running", 0.0, dry=True, origin=trial.origin),
+            RunRecord("dry", walker.workflow.name, "", inputs, "running", 0.0, dry=True, origin=origin),
             self._found.simulated,
         )
+        self._told = {(p, i) for p, i, _, _ in trial.values} | set(trial.failures)
         self._writers: dict[str, Writer] = {}
 
     async def run(self) -> Walk:
@@ -138,6 +163,7 @@ class _Walking:
             while todo and visits < MOST_VISITS:
                 todo += await self._visit(todo.popleft())
                 visits += 1
+                await breathe()
         except ParlanceError as error:
             self._found.error = str(error)
         return self._found
@@ -160,7 +186,7 @@ class _Walking:
             writes: Mapping[str, Any] = self._subflow(step)
             error: RunError | None = None
         else:
-            writes, error = await self._attempt(step)
+            writes, error = self._come_of(step, await self._outcome(step))
         after = self._scheduler.after(visit, writes)
         edges = self._graph.leaving[visit.node]
         if error is not None:
@@ -175,11 +201,22 @@ class _Walking:
             raise late
         return started
 
-    async def _attempt(self, step: Step) -> tuple[Mapping[str, Any], RunError | None]:
-        try:
+    async def _outcome(self, step: Step) -> Outcome:
+        """How the node ends; what was computed for another walk from the same values is taken from there."""
+        node, done = step.node, self._walker.done
+        if node.kind not in ("code", "tool") or (step.path, step.iteration) in self._told:
+            return await attempt(step)
+        seen = {name: step.state.get(name) for name in sorted(fields_seen(node, step.workflow))}
+        key = (node.id, json.dumps(seen, default=str))
+        if key not in done:
             outcome = await attempt(step)
-        except Parked:
-            return {}, RunError(f"'{step.node.id}' waits for a person.")
+            done[key] = outcome, self._found.simulated.get(step.path)
+        outcome, why = done[key]
+        if why is not None:
+            self._found.simulated[step.path] = why
+        return outcome
+
+    def _come_of(self, step: Step, outcome: Outcome) -> tuple[Mapping[str, Any], RunError | None]:
         if outcome.error is None:
             return outcome.writes, None
         if step.node.on_error == "fail":
@@ -251,6 +288,9 @@ class _Host:
     async def note(self, step: Step, path: str, status: NodeStatus, **what: Any) -> None:
         if path == step.path + NOTE:
             self._simulated[step.path.partition("[")[0]] = what["writes"]["why"]
+
+    def note_soon(self, step: Step, status: NodeStatus, **what: Any) -> None:
+        return None
 
     async def wait(self, step: Step, path: str, question: Any, *, attempt: int | None = None) -> Any:
         raise Parked("waiting")

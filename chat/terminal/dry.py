@@ -13,7 +13,6 @@ from rich.text import Text
 
 from chat.terminal.following import exit_code, follow, print_view
 from chat.terminal.house import OWNER, House
-from engine.made import made_inputs
 
 if TYPE_CHECKING:
     from engine.workflow import Workflow
@@ -24,9 +23,8 @@ async def dry_run(
 ) -> int:
     """Rehearse the run, and with `branches` try to take every way. Exit 0, or 1 when the rehearsal failed or a way
     can't be taken."""
-    made = made_inputs(workflow, inputs)
-    run_id = await house.engine.start(workflow, {**made, **inputs}, owner=OWNER, dry=True, ignore_gates=True)
-    view = {**await follow(house, run_id, as_json), "made_inputs": made}
+    run_id = await house.engine.start(workflow, inputs, owner=OWNER, dry=True, ignore_gates=True)
+    view = await follow(house, run_id, as_json)
     ways = await house.engine.branches(workflow, inputs) if branches else None
     if as_json:
         print(json.dumps(view if ways is None else {**view, "explored": ways}))

@@ -38,6 +38,10 @@ async def run(step: Step) -> Mapping[str, Any]:
             step.node.id, f"Sub-workflow {name} can't start: {error.message}", error.fix
         ) from None
     child = child_of(step, plan, inputs, run_id=run_id, workflow=name, prefix=f"{step.path}/")
+    if step.rehearses:
+        from engine.simulate import origin_of_child
+
+        child = replace(child, origin=await origin_of_child(step))
     view = await _in_time(step, children, child, plan)
     step.usage.merge(usage_of(view))
     return _writes(step, name, view)
