@@ -43,6 +43,7 @@ class RunFollower:
         self._hub = hub
         self._answer_of = answer_of
         self._tasks: dict[OpenRun, asyncio.Task[None]] = {}
+        self._lacking: dict[OpenRun, str] = {}
 
     def follow(self, run: OpenRun) -> asyncio.Task[None]:
         """Follow it in the background until it has ended or waits for a person, and that is written."""
@@ -69,10 +70,10 @@ class RunFollower:
             await self._write(run, Failed(error.code, error.message, error.fix))
         finally:
             watching.cancel()
+            self._lacking.pop(run, None)
 
     async def _say_what_lacks(self, run: OpenRun) -> None:
         """As long as nobody executes the run, a step of the answer says why."""
-        said: str | None = None
         while True:
             await asyncio.sleep(LACKING_SECONDS)
             try:
@@ -80,13 +81,25 @@ class RunFollower:
             except ParlanceError as error:
                 logger.warning("Run %s can't be looked at: %s", run.run_id, error)
                 continue
-            answer = self._answer_of(run.message_id)
-            if found != said and answer is not None and not answer.live.ended:
-                status = "running" if found else "ok"
-                answer.live.publish(Step(f"waits-{run.run_id}", found or said or "", status))
-            said = found
+            if found is None:
+                self._lacks_nothing(run)
+            elif self._lacking.get(run) != found:
+                self._lacking[run] = found
+                self._publish(run, Step(f"waits-{run.run_id}", found))
+
+    def _lacks_nothing(self, run: OpenRun) -> None:
+        said = self._lacking.pop(run, None)
+        if said is not None:
+            self._publish(run, Step(f"waits-{run.run_id}", said, "ok"))
+
+    def _publish(self, run: OpenRun, event: Event) -> None:
+        answer = self._answer_of(run.message_id)
+        if answer is not None and not answer.live.ended:
+            answer.live.publish(event)
 
     async def _take(self, run: OpenRun, event: RunEvent) -> None:
+        if event.kind != "run_started":
+            self._lacks_nothing(run)
         if event.kind == "run_ended":
             status = str(event.data["status"])
             await self.write_questions(run)

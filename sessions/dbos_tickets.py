@@ -30,6 +30,9 @@ KEPT_SECONDS = 600
 DEATHS = 5
 """A run that was being executed when this many workers died one after the other, and got no further, is ended."""
 
+_ARE_READY = f"""
+    SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = '{SCHEMA}' AND p.proname = 'enqueue_workflow'"""
 _TICKET = f"""
     {SCHEMA}.enqueue_workflow(
         workflow_name => '{SEGMENT}', queue_name => '{QUEUE}', application_name => '{APPLICATION}',
@@ -91,18 +94,23 @@ class Tickets:
 
     def __init__(self, db: Postgres) -> None:
         self._db = db
+        self._ready = False
 
     def enqueue(self, connection: psycopg.Connection[Any], run_ids: Sequence[str]) -> None:
-        """In the transaction that lets these runs be claimed: a ticket for each."""
-        connection.execute(_ENQUEUE.encode(), (list(run_ids),))
+        """In the transaction that lets these runs be claimed: a ticket for each.
+
+        Where the queue has no tables yet there is no worker either; the first one makes both.
+        """
+        if not self._ready:
+            found = connection.execute(_ARE_READY.encode()).fetchone()
+            self._ready = bool(found and found[0])
+        if self._ready:
+            connection.execute(_ENQUEUE.encode(), (list(run_ids),))
 
     async def are_ready(self) -> bool:
         """Whether the queue's own tables are there."""
-        found = await self._db.fetch(
-            f"SELECT count(*) AS count FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-            f" WHERE n.nspname = '{SCHEMA}' AND p.proname = 'enqueue_workflow'"
-        )
-        return bool(found[0]["count"])
+        found = await self._db.fetch(_ARE_READY)
+        return bool(found[0][0])
 
     async def register(self, process_id: str, version: str, slots: int) -> None:
         """Say that this process is a worker."""

@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,29 @@ async def test_a_run_that_kills_its_workers_is_ended(tmp_path: Path, postgres_ur
     assert next((node["id"], node["status"]) for node in view["nodes"]) == ("first", "ok")
     assert stage.count("begin")[f"{run_id}/crash/1"] == 5
     assert stage.count("begin")[f"{run_id}/first/1"] == 1
+
+
+async def test_what_was_stored_before_there_was_a_queue_is_executed(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """A database that was used without workers: a question asked then is answered now, and goes on on a worker."""
+    ask = """
+schema_version: "1.0"
+flow: {name: asking}
+state: {fields: {a: str, b: str}}
+nodes:
+  - {id: ask, ask: "Well?", options: [], outputs: [a]}
+  - {id: last, tool: note, args: {value: "{state.a}!"}, outputs: [b]}
+edges: [{from: ask, to: last}]
+"""
+    where = Where(KINDS[1], postgres_url, str(tmp_path / "log"))
+    async with stage_at(where) as stage, engine_at(replace(where, kind=KINDS[2])) as here:
+        before = await stage.actor()
+        (run_id,) = await before.start(ask)
+        assert (await here.wait(run_id))["status"] == "waiting"
+        await before.close()
+        await here.answer(run_id, "ask", "yes")
+        await stage.worker(kind=KINDS[2])
+        async with asyncio.timeout(20):
+            view = await here.wait(run_id)
+    assert (view["status"], view["state"]["b"]) == ("ok", "yes!")
