@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from engine.engine import Engine
 from engine.models import ModelChoice, Models
 from engine.nodes.each import PARALLEL
 from tests.engine.flows import engine_on, until, workflow
@@ -269,32 +268,3 @@ async def test_many_elements_are_not_many_tasks(tools: Probe, soak: bool, tmp_pa
     view = await run(tmp_path, tools, list(range(count)))
     assert view["state"]["ys"] == list(range(count))
     assert tools.tasks < PARALLEL + 20
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])
-async def test_a_map_costs_what_parallel_nodes_cost(tools: Probe, tmp_path: Path, synchronous: str) -> None:
-    count = 1_000
-    names = [f"n{n}" for n in range(count)]
-    fields = ", ".join(f"{name}: {{type: int}}" for name in names)
-    nodes = ", ".join(f"{{id: {name}, tool: add, args: {{a: 1}}, outputs: [{name}]}}" for name in names)
-    edge = f"{{from: START, to: [{', '.join(names)}]}}"
-    text = f"state: {{fields: {{{fields}}}}}\nnodes: [{nodes}]\nedges: [{edge}]\n"
-    side = await asyncio.to_thread(workflow, text, tools)
-    text = MAP.replace("probe", "add").replace('value: "{item}" ARGS', 'a: "{item}"').replace("MORE", "")
-    flow = workflow(text, tools)
-    maps, sides = [], []
-    async with engine_on(tmp_path / "runs.db", tools, synchronous=synchronous) as engine:
-        for _ in range(5):
-            maps.append(await _timed(engine, flow, {"xs": list(range(count))}))
-            sides.append(await _timed(engine, side, {}))
-    print(f"{synchronous}: {count} elements {min(maps):.3f} s, as many nodes side by side {min(sides):.3f} s")
-    assert min(maps) < 2 * min(sides)
-
-
-async def _timed(engine: Engine, flow: Any, inputs: Any) -> float:
-    """Seconds of processor time, which a busy machine does not lengthen as it does those of the clock."""
-    began = time.process_time()
-    view = await engine.run(flow, inputs)
-    assert view["status"] == "ok"
-    return time.process_time() - began
