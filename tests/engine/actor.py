@@ -168,7 +168,8 @@ async def main(where: Where) -> None:
             if wish["do"] == "close":
                 break
             print(json.dumps(await _done(made, where, wish)), flush=True)
-    print(json.dumps({"closed": True}), flush=True)
+        began = time.monotonic()
+    print(json.dumps({"seconds": time.monotonic() - began}), flush=True)
 
 
 async def _done(made: Engine, where: Where, wish: dict[str, Any]) -> Any:

@@ -43,10 +43,11 @@ class Actor:
         assert isinstance(found, list), found
         return found
 
-    async def close(self) -> None:
-        """An orderly end."""
-        await self._tell(do="close")
+    async def close(self) -> float:
+        """An orderly end; how many seconds it took to let go of everything."""
+        told = await self._tell(do="close")
         await self._process.wait()
+        return float(told["seconds"])
 
     async def kill(self) -> None:
         self.signal(signal.SIGKILL)
