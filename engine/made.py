@@ -15,7 +15,7 @@ SEVERAL = 2
 """How many elements a list has that is made up."""
 
 _SIMPLE: Mapping[str, Any] = {"int": 1, "float": 1.0, "bool": True}
-_KEYS: Mapping[str, Any] = {"int": 1, "float": 1.0, "bool": True}
+_KEYS: Mapping[str, str] = {"int": "1", "float": "1.0", "bool": "true"}
 
 
 def made_value(field: Field) -> Any:
