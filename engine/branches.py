@@ -242,14 +242,14 @@ def _is_taken(branch: Branch, decision: Decision) -> bool:
         return decision.failed
     if decision.failed or decision.edge is None or branch.edge != decision.edge.index:
         return False
-    if decision.edge.routes:
+    if decision.edge.routes and decision.targets:
         return _route_of(decision.edge, decision.state) == branch.route
-    return set(decision.targets) == set(branch.to)
+    return bool(decision.targets) and set(decision.targets) == set(branch.to)
 
 
 def _route_of(edge: Edge, state: Mapping[str, Any]) -> int | None:
     """The number of the route that is taken: the first that matches, else the first default. ExpressionError."""
-    default: int | None = None
+    default = None
     for number, route in enumerate(edge.routes):
         if route.condition is None:
             default = number if default is None else default

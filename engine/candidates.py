@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from engine.expressions import Comparison
+from engine.expressions import Comparison, Expression
 from engine.made import of_type
 from engine.templates import Ref, TemplateError, walk
 from engine.types import Type, convert
@@ -23,7 +24,8 @@ def assignments(workflow: Workflow, edge: Edge, now: Mapping[str, Any]) -> Itera
     conditions = [route.condition for route in edge.routes if route.condition is not None]
     refs = {ref.text: ref for condition in conditions for ref in condition.refs}
     comparisons = [c for condition in conditions for c in condition.comparisons]
-    options = {text: list(_candidates(workflow, ref, comparisons, now)) for text, ref in refs.items()}
+    constants = list(dict.fromkeys(c for condition in conditions for c in constants_in(condition)))
+    options = {text: list(_candidates(workflow, ref, comparisons, constants)) for text, ref in refs.items()}
     for text, ref in refs.items():
         for value in options[text]:
             if (changed := _placed(now, {}, ref, value)) is not None:
@@ -61,8 +63,14 @@ def _placed(
     return {**changed, name: whole}
 
 
+def constants_in(condition: Expression) -> list[str | int | float]:
+    """The texts and numbers that are written out in a condition."""
+    values = [node.value for node in ast.walk(condition.tree) if isinstance(node, ast.Constant)]
+    return [v for v in values if isinstance(v, str | int | float) and not isinstance(v, bool)]
+
+
 def _candidates(
-    workflow: Workflow, ref: Ref, comparisons: Iterable[Comparison], state: Mapping[str, Any]
+    workflow: Workflow, ref: Ref, comparisons: Iterable[Comparison], constants: Sequence[Any]
 ) -> Iterator[Any]:
     """Values that may turn a condition: what it is compared with, what lies beside that, its kind's own."""
     path = _path_of(ref)
@@ -76,7 +84,9 @@ def _candidates(
             if comparison.ref.text == ref.text:
                 for literal in comparison.literals:
                     found += _beside(literal)
-        found += _of_kind(kind, comparisons)
+        found += _of_kind(kind, constants)
+        if kind.name == "any":
+            found += constants
     known: list[Any] = []
     for value in found:
         try:
@@ -100,10 +110,10 @@ def _beside(literal: Any) -> list[Any]:
     return [literal]
 
 
-def _of_kind(kind: Type, comparisons: Iterable[Comparison]) -> list[Any]:
-    numbers = [
-        x for c in comparisons for x in c.literals if isinstance(x, int | float) and not isinstance(x, bool)
-    ]
+def _of_kind(kind: Type, constants: Iterable[Any]) -> list[Any]:
+    """Values of a type, some of them on either side of the numbers, or with the texts, of a condition."""
+    texts = [x for x in constants if isinstance(x, str)]
+    numbers = [x for x in constants if not isinstance(x, str)]
     if kind.name == "bool":
         return [True, False]
     if kind.name == "int":
@@ -113,10 +123,12 @@ def _of_kind(kind: Type, comparisons: Iterable[Comparison]) -> list[Any]:
     if kind.name == "list":
         lengths = sorted({0, 1, *(int(n) + d for n in numbers for d in (-1, 0, 1))})
         item = of_type(kind.item, "item")
-        return [[item] * length for length in lengths if 0 <= length <= 100]
+        return [*([text] for text in texts), *([item] * length for length in lengths if 0 <= length <= 100)]
     if kind.name == "str":
         lengths = sorted({int(n) + d for n in numbers for d in (-1, 0, 1)})
-        return ["", "something else", *("x" * length for length in lengths if 0 < length <= 10_000)]
+        long = ["x" * length for length in lengths if 0 < length <= 10_000]
+        both = [" ".join(texts), " ".join(reversed(texts))] if len(texts) > 1 else []
+        return [*texts, *both, "", "something else", *long]
     return [None]
 
 

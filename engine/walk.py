@@ -244,7 +244,12 @@ class _Walking:
     def _fire(
         self, step: Step | None, edges: list[Edge], state: Mapping[str, Any], rounds: int
     ) -> tuple[tuple[int, str], ...]:
-        fired = fired_by(edges, state, rounds)
+        try:
+            fired = fired_by(edges, state, rounds)
+        except RunError:  # it can't be decided like that; with other values it might
+            for edge in edges:
+                self._decide(step, edge, (), state, rounds)
+            raise
         for edge in edges:
             if edge.routes or edge.loop:
                 targets = tuple(target for index, target in fired if index == edge.index)
