@@ -16,7 +16,7 @@ from typing import Protocol
 from engine.errors import Conflict, InputError, NotFound, ParlanceError
 from engine.executor import Executor, PlanLoader
 from engine.host import TIMEOUT
-from engine.live import LiveRun
+from engine.live import PATIENCE, LiveRun
 from engine.nodes import Services
 from engine.plan import Plan
 from engine.ports import NodeRow, Process, RunRecord, RunStore
@@ -75,7 +75,9 @@ class Dispatcher(Protocol):
 
     async def alive(self, process_id: str) -> bool: ...
 
-    async def close(self) -> None: ...
+    async def close(self, patience: float = PATIENCE) -> None:
+        """Let go of what runs. What must not happen twice gets `patience` seconds to end."""
+        ...
 
 
 MakeDispatcher = Callable[[RunStore, Services, PlanLoader, str | None], Dispatcher]
@@ -173,11 +175,11 @@ class LocalDispatcher:
         self._recovers = True
         return await self._take_gone()
 
-    async def close(self) -> None:
+    async def close(self, patience: float = PATIENCE) -> None:
         """Let go of what runs, and say that this process has ended."""
         entered = self._watcher is not None
         await self._stop_watching()
-        await self._executor.leave()
+        await self._executor.leave(patience)
         if entered:
             await self._store.leave(self._process.id)
 

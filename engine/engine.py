@@ -17,6 +17,7 @@ from engine.errors import Conflict, FenceLost
 from engine.follow import follow, settled, stored_view
 from engine.gates import refuse_blocked
 from engine.inputs import read_inputs
+from engine.live import PATIENCE
 from engine.loading import Loader
 from engine.made import made_inputs
 from engine.nodes import Services
@@ -324,9 +325,10 @@ class Engine:
         """Whether the process of that id still lives."""
         return await self._dispatcher.alive(process_id)
 
-    async def close(self) -> None:
-        """Interrupt what runs here; it stays unfinished, for whoever recovers it."""
-        await self._dispatcher.close()
+    async def close(self, patience: float = PATIENCE) -> None:
+        """Interrupt what runs here; it stays unfinished, for whoever recovers it. What must not happen twice and is
+        under way may end first, for which it has `patience` seconds."""
+        await self._dispatcher.close(patience)
 
     def _saved_of(self, owner: str) -> Resolver | None:
         saved = self._saved

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import ParlanceError
 from engine.ledger import Ledger, Open
-from engine.live import LiveRun
+from engine.live import PATIENCE, LiveRun
 from engine.nodes import Services
 from engine.plan import Plan
 from engine.ports import NodeRow, RunRecord, RunStore
@@ -110,10 +110,12 @@ class Executor:
         """Whether the time of a question is over that a run here has put."""
         return any(live.host.next_due <= now for live in self._runs.values())
 
-    async def leave(self) -> None:
-        """Let go of every run, and take none any more; whoever claims them goes on."""
+    async def leave(self, patience: float = PATIENCE) -> None:
+        """Let go of every run, and take none any more; whoever claims them goes on. What must not happen twice gets
+        `patience` seconds to end.
+        """
         self._leaving = True
-        await asyncio.gather(*(live.leave() for live in list(self._runs.values())))
+        await asyncio.gather(*(live.leave(patience) for live in list(self._runs.values())))
         if self._nudging:
             await asyncio.wait(self._nudging)
 

@@ -20,13 +20,17 @@ TIMEOUT = "timeout"
 
 
 class RunHost:
-    """The `Host` of every step of one run. The answers are read from the store once per wake."""
+    """The `Host` of every step of one run. The answers are read from the store once per wake.
+
+    Once `leaving` is set nothing begins any more that must not happen twice: Parked is raised instead.
+    """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
         self._waits: dict[tuple[str, int, int], Wait] | None = None
         self._dues: list[float] = []
+        self.leaving = False
 
     @property
     def next_due(self) -> float:
@@ -57,6 +61,8 @@ class RunHost:
         usage: Usage | None = None,
         attempt: int | None = None,
     ) -> None:
+        if status == "running" and self.leaving:
+            raise Parked("running")  # it is begun by whoever goes on with the run
         now = self._clock.now()
         row = self._ledger.open_row(
             step,

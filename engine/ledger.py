@@ -79,7 +79,7 @@ class Ledger:
         self._looked = len(self.rows)
         return self._found.get((path, iteration), ())
 
-    def _in_doubt(self, step: Step) -> bool:
+    def in_doubt(self, step: Step) -> bool:
         """Whether something that must not happen twice was begun in this visit and not seen to end."""
         from engine.nodes.effects import begun_row
 
@@ -124,7 +124,7 @@ class Ledger:
 
     def cut_row(self, step: Step, outcome: Outcome) -> NodeRow:
         """The row of a visit that was interrupted; where it may have done what must not happen twice, it says so."""
-        if step.node.effect != "once" or not self._in_doubt(step):
+        if step.node.effect != "once" or not self.in_doubt(step):
             return self.row(step, outcome, "cancelled")
         what = "It may have happened: it was stopped while it ran."
         error = NodeError(step.node.id, what, "Look whether it did.")

@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 GRACE = 0.8
 """Seconds that interrupted nodes get to stop before the run's end is written without them."""
+PATIENCE = 1.5
+"""Seconds that what must not happen twice gets to end when its process does."""
+_LOOK = 0.02
 
 Stop = Literal["failed", "cancelled", "lost", "left", "ended"]
 """Why a run starts nothing more: an error, a request, the store or another owner, our own shutdown, its end."""
@@ -61,6 +64,7 @@ class LiveRun:
         self._open: dict[Visit, Open] = {}
         self._tasks: dict[asyncio.Task[None], Open] = {}
         self._stop: Stop | None = None
+        self._patience = PATIENCE
         self._finisher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loaded = False
@@ -75,6 +79,11 @@ class LiveRun:
         """Whether this process has let go of it because it waits."""
         done = self.settled.done() and self.settled.exception() is None
         return done and self.settled.result() is None
+
+    @property
+    def _comes_to_an_end(self) -> bool:
+        """Whether it is stopped for good: what another process goes on with is not."""
+        return self._stop not in (None, "left")
 
     def opened(self, visit: Visit, since: float, attempt: int = 1) -> Open:
         return Open(visit, self.plan.graph.nodes[visit.node], attempt, since)
@@ -104,8 +113,12 @@ class LiveRun:
         if self._stop is None and self._parking.wake(woken) and self._waker is None:
             self._waker = asyncio.create_task(self._wake())
 
-    async def leave(self) -> None:
-        """Interrupt what runs and write nothing: whoever claims the run goes on with it."""
+    async def leave(self, patience: float = PATIENCE) -> None:
+        """Interrupt what runs: whoever claims the run goes on with it. What must not happen twice and is under way
+        may end within `patience` seconds, and says so; nothing new begins.
+        """
+        self.host.leaving = True
+        self._patience = patience
         self._halt("left", None)
         await asyncio.wait([self.settled])
 
@@ -188,6 +201,8 @@ class LiveRun:
                 await self._fail(self.ledger.row(step, outcome, "failed"), outcome.error)
                 return []
             await self._try_again(each, step, outcome)
+            if self._stop == "left":
+                return []
 
     def _step(self, each: Open) -> Step:
         record, visit = self.ledger.record, each.visit
@@ -211,14 +226,14 @@ class LiveRun:
         fired, error = self._fired(visit, outcome)
         started = self.scheduler.end(visit, outcome.writes, self.plan.graph.arrows_of(fired))
         error = error or endless(self.plan.graph, started) or self._past_gates(step)
-        stopped = self._stop is not None or error is not None
+        stopped = self._comes_to_an_end or error is not None
         following = [] if stopped else [self.opened(found, outcome.ended_at) for found in started]
         del self._open[visit]
         self._open.update({found.visit: found for found in following})
         row = self.ledger.row(step, outcome, status, fired, following)
         if error is not None:
             await self._fail(row, error)
-        elif stopped or following:
+        elif stopped or following or (self._stop is not None and not self.scheduler.idle):
             await self.ledger.append(row)
         elif not self.scheduler.idle:  # others go on, and what they write comes after it
             self.ledger.append_soon(row)
@@ -228,7 +243,7 @@ class LiveRun:
 
     def _fired(self, visit: Visit, outcome: Outcome) -> tuple[Fired, RunError | None]:
         """The edges that fire; none in a run that is being stopped, or when its routes can't be decided."""
-        if self._stop is not None:
+        if self._comes_to_an_end:
             return (), None
         graph = self.plan.graph
         if outcome.error is not None and graph.failing[visit.node]:
@@ -250,13 +265,13 @@ class LiveRun:
 
     def _is_dealt_with(self, each: Open, error: NodeError) -> bool:
         """Whether the document says what follows this failure, and nothing else does."""
-        if each.node.on_error == "fail" or isinstance(error, RunStopped) or self._stop is not None:
+        if each.node.on_error == "fail" or isinstance(error, RunStopped) or self._comes_to_an_end:
             return False
         return not self._may_try_again(each, error)
 
     def _may_try_again(self, each: Open, error: NodeError) -> bool:
         return (
-            self._stop is None
+            not self._comes_to_an_end
             and error.can_retry
             and each.attempt - each.granted < each.node.retry.max_attempts
         )
@@ -267,7 +282,8 @@ class LiveRun:
         each.attempt += 1
         each.since = outcome.ended_at + pause
         await self.ledger.append(self.ledger.row(step, outcome, "failed", (), [each]))
-        await self._services.clock.sleep(pause)
+        if self._stop != "left":
+            await self._services.clock.sleep(pause)
 
     # --- waiting ---
 
@@ -318,20 +334,36 @@ class LiveRun:
             return
         self._stop = stop
         for task, each in self._tasks.items():
-            spared = stop == "failed" and each.node.effect == "once"
-            if not spared and task is not asyncio.current_task():
+            if not self._is_spared(each, stop) and task is not asyncio.current_task():
                 task.cancel()
         self._finisher = asyncio.create_task(self._finish(stop, error))
+
+    def _is_spared(self, each: Open, stop: Stop) -> bool:
+        """Whether a visit may go on to its end although the run is halted."""
+        if each.node.effect != "once" or stop not in ("failed", "left"):
+            return False
+        return stop == "failed" or (each.step is not None and self.ledger.in_doubt(each.step))
+
+    async def _let_end(self) -> None:
+        """Wait, not for long, for what must not happen twice; whatever goes on after that is interrupted."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience
+        while self._tasks and loop.time() < until:
+            for task, each in self._tasks.items():
+                if not self._is_spared(each, "left") and not task.cancelling() and each.visit in self._open:
+                    task.cancel()
+            await asyncio.wait(self._tasks, timeout=_LOOK)
+        self._interrupt_all()
 
     def _interrupt_all(self) -> None:
         for task in self._tasks:
             task.cancel()
 
     async def _finish(self, stop: Stop, error: ParlanceError | None) -> None:
-        spared = [
-            task for task, each in self._tasks.items() if stop == "failed" and each.node.effect == "once"
-        ]
-        if spared:
+        spared = [task for task, each in self._tasks.items() if self._is_spared(each, stop)]
+        if spared and stop == "left":
+            await self._let_end()
+        elif spared:
             await asyncio.wait(spared)
         if stop in ("failed", "cancelled"):
             await self._stop_children(failed=stop == "failed")

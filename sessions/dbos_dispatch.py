@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engine.dispatch import BEAT, DUE, POLL, Chore, LocalDispatcher
 from engine.errors import Conflict, ParlanceError, RunError, StoreError
-from engine.live import LiveRun
+from engine.live import PATIENCE, LiveRun
 from engine.process import SILENT, is_gone
 from sessions.dbos_tickets import DEATHS, Tickets
 from sessions.dbos_worker import DbosWorker, make_tables
@@ -133,15 +133,15 @@ class DbosDispatcher(LocalDispatcher):
         self._recovers = True
         await self._reap()
 
-    async def close(self) -> None:
+    async def close(self, patience: float = PATIENCE) -> None:
         """Let go of what runs. Other workers take it at once."""
         self._closing = True
         if self._worker is None:
-            await super().close()
+            await super().close(patience)
             return
         await self._stop_watching()
         await self._worker.stop()
-        await self._executor.leave()
+        await self._executor.leave(patience)
         await self._tickets.leave(self._process.id)
         self._worker = None
 

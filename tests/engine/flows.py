@@ -143,6 +143,7 @@ async def engine_on(
     process: str | None = None,
     sandbox: Sandbox | None = None,
     dispatcher: MakeDispatcher = LocalDispatcher,
+    patience: float = 0.1,
 ) -> AsyncIterator[Engine]:
     db = open_db(path, synchronous=synchronous)
     engine = Engine(
@@ -158,7 +159,7 @@ async def engine_on(
     try:
         yield engine
     finally:
-        await engine.close()
+        await engine.close(patience)
         db.close()
 
 

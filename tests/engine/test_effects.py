@@ -30,7 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Payments(Tools):
-    """Tools with effects: what they did stands in `paid`, in `keys` what they were called with."""
+    """Tools with effects: what they did stands in `paid`, in `keys` what they were called with.
+
+    `trouble` is raised once and at once, `late` after `hold` seconds.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +41,7 @@ class Payments(Tools):
         self.keys: list[str] = []
         self.trouble: Exception | None = None
         self.hold = 0.0
+        self.late: Exception | None = None
         self.registry.add("pay", self._pay("once"))
         self.registry.add("book", self._pay("idempotent"))
 
@@ -59,6 +63,8 @@ class Payments(Tools):
                 await asyncio.sleep(self.hold)
             finally:
                 self.running -= 1
+            if self.late is not None:
+                raise self.late
             self.paid.append(args["to"])
             return {"receipt": f"for {args['to']}"}
 
