@@ -3,6 +3,7 @@ fits its type, is always the same, and is named."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,9 @@ from tools.sandbox.pool import Sandbox
 
 
 class Acting(Tools):
-    """Tools as elsewhere, and two that act: `send` once, `put` idempotently."""
+    """Tools as elsewhere, and two that act: `send` once, `put` idempotently; each takes `hold` seconds."""
+
+    hold = 0.0
 
     def __init__(self, *, allow_private: bool = False) -> None:
         super().__init__()
@@ -43,6 +46,7 @@ class Acting(Tools):
     def _acting(self, name: str, effect: Any) -> Any:
         @tool(description="Act.", parameters={"value": {}}, returns="A receipt.", name=name, effect=effect)
         async def act(args: Mapping[str, Any], context: ToolContext) -> Any:
+            await asyncio.sleep(self.hold)
             self.log.append((name, args["value"]))
             return f"receipt for {args['value']}"
 
