@@ -129,8 +129,10 @@ class Children:
             await self.dispatcher.cancel(run_id)
 
     async def view(self, run_id: str) -> dict[str, Any]:
-        """A child as it is stored."""
-        return await view_of(await self._store.get(run_id), await self._store.rows(run_id))
+        """A child as it is stored; `stops` says whether its end is that of all above it too."""
+        rows = await self._store.rows(run_id)
+        view = await view_of(await self._store.get(run_id), rows)
+        return {**view, "stops": any(row.stops for row in rows)}
 
 
 def child_id(parent: RunRecord, path: str, iteration: int, attempt: int = 1) -> str:

@@ -25,7 +25,7 @@ from engine.nodes import Services, Step
 from engine.nodes.step import Parked
 from engine.parking import Parking
 from engine.plan import Plan
-from engine.ports import NodeRow, NodeStatus, RunRecord, RunStatus, RunStore
+from engine.ports import STOPS, NodeRow, NodeStatus, RunRecord, RunStatus, RunStore
 from engine.rehearsal import simulates
 from engine.scheduler import Scheduler, Visit, endless
 
@@ -198,7 +198,8 @@ class LiveRun:
                 return await self._succeed(each, step, dealt_with(step, outcome), "failed")
             if not self._may_try_again(each, outcome.error):
                 del self._open[each.visit]
-                await self._fail(self.ledger.row(step, outcome, "failed"), outcome.error)
+                stops = STOPS if isinstance(outcome.error, RunStopped) else ()
+                await self._fail(self.ledger.row(step, outcome, "failed", stops), outcome.error)
                 return []
             await self._try_again(each, step, outcome)
             if self._stop == "left":

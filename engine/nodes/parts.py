@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.children import Children, child_id, child_of, usage_of
-from engine.errors import NodeError
+from engine.errors import NodeError, RunStopped
 from engine.graph import error_field
 from engine.nodes.each import strongest
 from engine.nodes.step import Parked, Step
@@ -16,7 +16,7 @@ from engine.parts import Part, cut, error_of, part_data, part_plan, trouble_of
 
 
 async def run_parts(step: Step, items: Sequence[Any], children: Children) -> Mapping[str, Any]:
-    """The writes of the visit, once all parts have ended. NodeError with the first element that failed; Parked."""
+    """The writes of the visit, once all parts have ended. NodeError with the first element that failed; RunStopped; Parked."""
     each = step.node.each
     parts, at_once = cut(len(items), each.max_parallel if each else None)
     return await _Spread(step, items, children, parts).run(at_once)
@@ -34,6 +34,7 @@ class _Spread:
         self._views: dict[int, Mapping[str, Any]] = {}
         self._parked: dict[int, Parked] = {}
         self._failed: int | None = None
+        self._stopped: str | None = None
 
     async def run(self, at_once: int) -> Mapping[str, Any]:
         """At most `at_once` parts under way, those that wait for a person not counted."""
@@ -51,6 +52,8 @@ class _Spread:
 
     async def _work(self, todo: Iterator[int], known: Collection[str]) -> None:
         for number in todo:
+            if self._stopped is not None:
+                return
             if self._failed is not None and (number > self._failed or self._step.node.on_error == "fail"):
                 return
             try:
@@ -70,10 +73,15 @@ class _Spread:
         self._views[number] = view
         if view["status"] != "ok":
             self._failed = number if self._failed is None else min(self._failed, number)
+        if view["stops"]:
+            self._stopped = error_of(step.node.id, view) or "A person stopped it."
 
     def _result(self) -> Mapping[str, Any]:
         node = self._step.node
         first = self._failed
+        if self._stopped is not None:
+            self._count()
+            raise RunStopped(node.id, self._stopped)
         if first is not None and (node.on_error == "fail" or not any(n < first for n in self._parked)):
             self._count()
             raise NodeError(node.id, error_of(node.id, self._views[first]) or "A part of it was stopped.")

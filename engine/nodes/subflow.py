@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.children import Children, child_id, child_of, usage_of
-from engine.errors import InputError, NodeError
+from engine.errors import InputError, NodeError, RunStopped
 from engine.inputs import read_inputs
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
@@ -23,7 +23,7 @@ _NOTHING: Mapping[str | None, Any] = {"append": [], "merge": {}}
 async def run(step: Step) -> Mapping[str, Any]:
     """Start the child, or find it; what it gives under the names of the node's outputs. Raises Parked while it waits.
 
-    NodeError when it can't be started or did not end well.
+    NodeError when it can't be started or did not end well; RunStopped when that ends the whole tree.
     """
     name = step.node.subflow or ""
     children = step.services.children
@@ -88,7 +88,8 @@ def _writes(step: Step, name: str, view: Mapping[str, Any]) -> Mapping[str, Any]
     node, outputs = step.node, view["outputs"]
     if view["status"] != "ok":
         how = "was cancelled" if view["status"] == "cancelled" else "failed"
-        raise NodeError(node.id, f"Sub-workflow {name} {how}{': ' + view['error'] if view['error'] else '.'}")
+        failure = RunStopped if view["stops"] else NodeError
+        raise failure(node.id, f"Sub-workflow {name} {how}{': ' + view['error'] if view['error'] else '.'}")
     missing = [output for output in node.outputs if output not in outputs]
     if missing:
         raise NodeError(

@@ -69,6 +69,7 @@ async def test_twenty_branches_and_money_for_five(start: Start) -> None:
     assert "--budget" in view["error"]
     assert spent == pytest.approx(5 * (20 * IN + 1000 * OUT))
     assert reserved == 0
+    assert view["cost_usd"] == pytest.approx(spent)  # what never began makes nothing unknown
 
 
 async def test_calls_wait_for_what_others_set_aside(start: Start) -> None:
@@ -224,6 +225,38 @@ async def test_the_whole_tree_shares_one_budget(start: Start) -> None:
     assert len(fake.requests) == 7
     assert spent + reserved <= 7.5 * 1000 * OUT
     assert spent + reserved == pytest.approx(7 * (20 * IN + 1000 * OUT), rel=0.01)
+
+
+BELOW = """
+config: {execution: {budget_usd: 0.00001}}
+state: {fields: {x: {type: str, default: a}, zs: {type: str}, z: {type: str}}}
+nodes:
+  - {id: sub, workflow: inner, inputs: {x: "{state.x}"}, outputs: [zs], on_error: HOW}
+  - {id: after, tool: echo, args: {value: on}, outputs: [z]}
+"""
+MIDDLE = """
+schema_version: "1.0"
+flow: {name: middle, outputs: [zs]}
+state: {fields: {x: {type: str, required: true}, zs: {type: str}}}
+nodes: [{id: deeper, workflow: deepest, inputs: {x: "{state.x}"}, outputs: [zs], on_error: continue}]
+"""
+
+
+@pytest.mark.parametrize("how", ["continue", "after"])
+async def test_on_error_of_who_started_it_does_not_go_on_without_money_either(start: Start, how: str) -> None:
+    """Two deep: neither of the runs above goes on."""
+    texts = {"inner": MIDDLE, "deepest": INNER}
+
+    async def found(name: str) -> str:
+        return texts[name]
+
+    with FakeOpenAI(Reply(text="words")) as fake:
+        engine = await start(fake)
+        view = await engine.run(workflow(BELOW.replace("HOW", how), Tools()), {}, workflows=found)
+    assert view["status"] == "failed", view
+    assert "The budget of 0.00001 dollars" in view["error"]
+    assert [node["id"] for node in view["nodes"]] == ["sub"]
+    assert fake.requests == []
 
 
 layers = st.lists(st.integers(1, 6), min_size=1, max_size=4)

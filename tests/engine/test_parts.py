@@ -99,6 +99,19 @@ async def test_questions_of_parts(tools: Probe, tmp_path: Path) -> None:
     assert view["state"]["ys"] == [n * 2 for n in range(20)]
 
 
+async def test_a_person_stops_all_parts(tools: Probe, tmp_path: Path) -> None:
+    text = MAP.replace("tool: probe", "tool: pay")
+    args = ', seconds: "{state.k}"'
+    async with engine_on(tmp_path / "runs.db", tools, dispatcher=Spreading) as engine:
+        made = flow(tools, args, ", timeout: 0.05, on_error: continue", text)
+        view = await engine.run(made, {"xs": list(range(20))})
+        assert view["status"] == "unknown"
+        await engine.answer(view["run_id"], "map[11]", "stop")
+        view = await engine.wait(view["run_id"])
+    assert (view["status"], view["waiting"]) == ("failed", [])
+    assert "the run was stopped for that" in view["error"]
+
+
 async def test_sub_workflows_in_parts(tools: Probe, tmp_path: Path) -> None:
     child = (
         "state: {fields: {x: int, y: int}}\n"

@@ -280,6 +280,27 @@ async def test_not_tried_again_where_something_might_happen_twice(tools: Probe, 
     assert tools.keys.count("call/pay/1") == 1
 
 
+@pytest.mark.parametrize(("answer", "status"), [("stop", "failed"), ("did happen", "ok")])
+@pytest.mark.parametrize("text", [CALL, MAP])
+async def test_a_person_stops_the_whole_tree(
+    tools: Probe, tmp_path: Path, text: str, answer: str, status: str
+) -> None:
+    """Whatever `on_error` says of the node that started it."""
+    pays = (
+        STATE + "nodes: [{id: pay, tool: pay, args: {value: 1, seconds: 30}, timeout: 0.05, outputs: [y]}]\n"
+    )
+    async with engine_on(tmp_path / "runs.db", tools) as engine:
+        run_id = await start(engine, tools, text, saved(child=pays), ", on_error: continue")
+        view = await engine.wait(run_id)
+        assert view["status"] == "unknown"
+        for question in view["waiting"][: 1 if answer == "stop" else None]:
+            await engine.answer(run_id, question["node"], answer)
+        view = await engine.wait(run_id)
+    assert view["status"] == status, view
+    if answer == "stop":
+        assert "the run was stopped for that" in view["error"]
+
+
 # --- going on ---------------------------------------------------------------------------------------------
 
 
