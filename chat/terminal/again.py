@@ -39,6 +39,7 @@ def retry(house: House, arguments: argparse.Namespace) -> int:
 def replay(house: House, arguments: argparse.Namespace) -> int:
     """Ask another model what was asked in a run; all else is taken from what was recorded. Exit as `run` does."""
     model = model_name(arguments.model)
+    house.force_model(model)  # so it is reached where `run --model` would reach it
     code, view = asyncio.run(
         _followed(house, arguments, lambda: house.engine.replay(arguments.run_id, model))
     )

@@ -13,6 +13,8 @@ from rich.text import Text
 from chat.terminal.progress import MARKS
 
 NARROWEST, WIDEST = 16, 80
+_CLOCK = 0.002
+"""Seconds that a node may seem to begin before its run: times are shown in milliseconds."""
 _BESIDE = 70
 """Columns for everything but the bars."""
 
@@ -40,9 +42,14 @@ def _line(node: Mapping[str, Any], start: float, whole: float, width: int) -> Se
     mark, colour = MARKS.get(node["status"], ("·", "dim"))
     began = _seconds(node["started_at"])
     seconds = _seconds(node["ended_at"]) - began if node["ended_at"] else None
-    before = min(width - 1, int((began - start) / whole * width))
+    before = max(0, min(width - 1, int((began - start) / whole * width)))
     length = max(1, round((whole + start - began if seconds is None else seconds) / whole * width))
-    bar = Text(" " * before).append("━" * min(length, width - before), colour)
+    was_kept = began < start - _CLOCK and seconds is not None
+    bar = (
+        Text("kept", "dim")
+        if was_kept
+        else Text(" " * before).append("━" * min(length, width - before), colour)
+    )
     return [
         Text(mark, colour),
         Text(_name(node)),
