@@ -6,6 +6,7 @@ become writes is asked for again with the reason, whichever way it fails.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -145,6 +146,9 @@ class Asker:
             if error.reply is not None:
                 self.step.usage.add(error.reply)
                 known = True
+            raise
+        except asyncio.CancelledError:
+            known = purse is not None and not purse.calls  # it still waited for money: nothing was sent
             raise
         finally:
             if not known:
