@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 from chat.answers import Answer
-from chat.asked import question_for
+from chat.asked import questions_for, which_of
 from chat.events import (
     DraftChanged,
     Event,
@@ -191,8 +191,8 @@ class Turns:
     async def _speak(self, answer: Answer) -> MessageStatus:
         try:
             context = await self._context(answer)
-            asked = await question_for(self._engine, answer.owner, context.conversation_id, context.text)
-            if asked is not None:
+            asked = await questions_for(self._engine, answer.owner, context.conversation_id, context.text)
+            if asked:
                 return await self._pass_on(answer, asked)
             return await self._listen(answer, self._assistant.turn(context))
         except asyncio.CancelledError:
@@ -204,8 +204,12 @@ class Turns:
             await answer.take(Failed("internal_error", "Something went wrong in this turn.", INTERNAL_FIX))
         return "failed"
 
-    async def _pass_on(self, answer: Answer, asked: Mapping[str, Any]) -> MessageStatus:
+    async def _pass_on(self, answer: Answer, found: Sequence[Mapping[str, Any]]) -> MessageStatus:
         """The message is the answer to a run's question: the run goes on, no model is asked."""
+        if len(found) > 1:
+            await answer.take(Text(which_of(found)))
+            return "ok"
+        asked = found[0]
         run = await self._engine.record(asked["run_id"])
         value, path = asked["answer"], asked["path"]
         await self._engine.answer(run.id, path, value, by=answer.owner, iteration=asked["iteration"])

@@ -65,6 +65,7 @@ class RunFollower:
         try:
             async for event in self._engine.events(run.run_id, until_waiting=True):
                 await self._take(run, event)
+            await self.write_questions(run)  # a sub-workflow's too: its events are not the run's own
         except ParlanceError as error:
             logger.exception("Run %s could not be followed", run.run_id)
             await self._write(run, Failed(error.code, error.message, error.fix))

@@ -104,4 +104,6 @@ def _told(value: Any) -> str:
 
 def _by(question: Question) -> str:
     name = question.get("answered_by")
+    if name == "timeout" and question.get("answer") is None:
+        return "nobody in time"
     return ANSWERED_BY.get(str(name), str(name)) if name else ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from chat.browser.asking import question_cards
 from chat.browser.markdown import as_words, inline, one_line, plain, to_blocks, to_html
-from chat.browser.words import as_json, count, duration, money, seconds_between, tokens_of
+from chat.browser.words import as_json, asks_models, count, duration, money, seconds_between, tokens_of
 from chat.events import Cost
 from chat.parts import Parts
 from sessions.conversations import Message
@@ -207,8 +207,7 @@ def _run_facts(run: Mapping[str, Any]) -> str:
         return ""
     facts = [
         duration(seconds_between(run.get("created_at"), run.get("ended_at"))),
-        tokens_of(run),
-        f"cost {money(run.get('cost_usd'))}",
+        *([tokens_of(run), f"cost {money(run.get('cost_usd'))}"] if asks_models(run) else []),
     ]
     return f'<div class="pl-facts">{" · ".join(fact for fact in facts if fact)}</div>'
 

@@ -134,7 +134,8 @@ def _component(form: _Form, field: Field) -> Any:
         return gr.Textbox(max_lines=1, placeholder=NUMBERS[name], elem_classes=f"pl-number {name}", **about)
     if name in AS_JSON:
         return gr.Textbox(lines=3, max_lines=14, placeholder="[]" if name == "list" else "{}", **about)
-    return gr.Textbox(lines=3 if field.required else 1, max_lines=14, **about)
+    plain = {"placeholder": "", **about}  # said, for a field of another kind may have stood there before
+    return gr.Textbox(lines=3 if field.required else 1, max_lines=14, **plain)
 
 
 def _shown(field: Field, value: Any) -> Any:

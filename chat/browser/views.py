@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.browser.asking import question_shown
 from chat.browser.cards import RUN_WORDS, outputs_shown
-from chat.browser.words import count, duration, money, seconds_between, span, tokens_of
+from chat.browser.words import asks_models, count, duration, money, seconds_between, span, tokens_of
 from chat.graph_svg import graph_svg
 from engine.gates import warnings
 
@@ -92,8 +92,8 @@ def run_view(run: Mapping[str, Any], questions: Sequence[Mapping[str, Any]] = ()
         "created_at": run.get("created_at"),
         "ended": ended,
         "seconds": duration(seconds_between(run.get("created_at"), run.get("ended_at"))),
-        "tokens": tokens_of(run) if ended else "",
-        "cost": money(run.get("cost_usd")) if ended else "",
+        "tokens": tokens_of(run) if ended and asks_models(run) else "",
+        "cost": money(run.get("cost_usd")) if ended and asks_models(run) else "",
         "models": ", ".join(dict.fromkeys(str(n["model"]) for n in run.get("nodes", ()) if n.get("model"))),
         "error": run.get("error"),
         "nodes": [_node(node) for node in run.get("nodes", ())],

@@ -55,5 +55,12 @@ def tokens_of(run: Mapping[str, Any]) -> str:
     return count(sum(known), "token") if len(known) == 2 else "tokens unknown"
 
 
+def asks_models(run: Mapping[str, Any]) -> bool:
+    """Whether the run may have spent something: not where no step of it is a model's, or hides other steps."""
+    kinds = {node.get("kind") for node in run.get("nodes") or ()}
+    spent = run.get("prompt_tokens") is not None or run.get("cost_usd") is not None
+    return spent or not kinds <= {"code", "ask", "tool"}
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)

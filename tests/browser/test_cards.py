@@ -191,6 +191,17 @@ def test_a_node_takes_the_place_of_the_same_visit_and_attempt() -> None:
     assert [(n["iteration"], n["status"]) for n in twice["nodes"]] == [(1, "ok"), (2, "running")]
 
 
+def test_where_no_model_could_be_asked_nothing_is_said_of_tokens_and_cost() -> None:
+    unknown = {**NODE, "prompt_tokens": None, "completion_tokens": None}
+    for kind, says in (("code", False), ("ask", False), ("llm", True), ("subflow", True)):
+        run = {**RUN, "nodes": [{**unknown, "kind": kind}], "prompt_tokens": None, "completion_tokens": None}
+        view = run_view(run)
+        assert (view["tokens"], view["cost"]) == (("tokens unknown", "unknown") if says else ("", ""))
+        started = {"kind": "run_started", "run_id": "r1", "workflow": "greet", "inputs": {}}
+        ended = {"kind": "run_ended", "run_id": "r1", "status": "ok", "run": run}
+        assert ("cost unknown" in _shown(_answer(started, ended))[0]) is says
+
+
 def test_a_run_that_is_under_way_has_no_outputs_or_sums_yet() -> None:
     view = run_view({**RUN, "status": "running", "ended_at": None})
     assert (view["ended"], view["outputs"], view["tokens"], view["cost"]) == (False, [], "", "")
@@ -252,6 +263,12 @@ def test_an_answered_question_says_by_whom(by: str, words: str) -> None:
     assert "<strong>no</strong>" in card
     assert words in card
     assert "<button" not in card
+
+
+def test_a_question_that_nobody_answered_in_time_names_no_default() -> None:
+    late = {**QUESTION, "answered_at": "2026-01-01T11:00:00.000Z", "answered_by": "timeout", "default": None}
+    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [late]}))
+    assert "answered by nobody in time<" in card
 
 
 def test_a_doubt_says_in_words_what_each_choice_does() -> None:

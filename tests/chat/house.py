@@ -203,8 +203,9 @@ class TestHouse:
         self.db = open_db(home / "parlance.db", synchronous="NORMAL")
         self.tools = ToolRegistry({**BUILT_IN, "hold": hold})
         self.models = NoModel()
-        self.engine = Engine(SqliteRunStore(self.db), self.models, self.tools)
         self.workflows = Workflows(self.db)
+        store = SqliteRunStore(self.db)
+        self.engine = Engine(store, self.models, self.tools, workflows=self.workflows.text)
         self.assistant = ObedientAssistant(self.engine, self.workflows, self.tools)
         self.service = ChatService(self.db, self.engine, self.models, self.tools, self.assistant)
 

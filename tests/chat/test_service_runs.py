@@ -30,6 +30,17 @@ nodes:
   - {id: greet, tool: text_template, args: {template: "{state.choice} {state.who}"}, outputs: [greeting]}
 """
 
+OUTER = """\
+schema_version: "1.0"
+flow: {name: outer}
+state:
+  fields:
+    who: {type: str, required: true}
+    greeting: str
+nodes:
+  - {id: inner, workflow: asks, inputs: {who: "{state.who}"}, outputs: [greeting]}
+"""
+
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
@@ -128,6 +139,30 @@ async def test_an_option_typed_as_a_message_is_the_answer(house: TestHouse, talk
     assert "goes on" in "".join(event.text for event in events if event.kind == "text")  # type: ignore[attr-defined]
     view = await house.engine.wait(run_id)
     assert view["outputs"] == {"greeting": "reject Ann"}
+
+
+async def test_an_option_of_several_questions_answers_none_and_is_not_for_the_assistant(
+    house: TestHouse, talk: str
+) -> None:
+    runs = [await house.service.start_run(ANN, talk, {"who": who}, ASKS) for who in ("Ann", "Bob")]
+    for run_id in runs:
+        await house.engine.wait(run_id)
+    events = await house.answer(ANN, talk, "approve")
+    said = "".join(event.text for event in events if event.kind == "text")  # type: ignore[attr-defined]
+    assert "2 open questions: `check`, `check`" in said
+    assert house.assistant.seen == []
+    assert [(await house.service.view_run(ANN, run_id))["status"] for run_id in runs] == ["waiting"] * 2
+
+
+async def test_what_a_sub_workflow_asks_is_in_the_message_at_once(house: TestHouse, talk: str) -> None:
+    await house.service.save_yaml(ANN, (await house.service.create(ANN)).id, ASKS, "by hand")
+    await house.service.start_run(ANN, talk, {"who": "Ann"}, OUTER)
+    [card] = (await house.service.get(ANN, talk)).messages
+    events = await house.events(ANN, talk, card.id)
+    assert [event.kind for event in events[-2:]] == ["run_waiting", "turn_ended"]
+    [card] = (await house.service.get(ANN, talk)).messages
+    [question] = next(part for part in card.parts if part["kind"] == "run_waiting")["questions"]
+    assert (question["path"], question["question"]) == ("inner/check", "May I greet Ann?")
 
 
 async def test_an_answer_given_elsewhere_is_found_by_recovery(house: TestHouse, talk: str) -> None:
