@@ -105,7 +105,7 @@ class _Search:
         self._at: dict[str, list[Branch]] = {}
         for branch in self._branches:
             self._at.setdefault(branch.node, []).append(branch)
-        self._todo: deque[Trial] = deque([Trial()])
+        self._todo: deque[Trial] = deque()
         self._later: deque[Trial] = deque()
         self._seen: set[Trial] = {Trial()}
         self._walks = 0
@@ -113,6 +113,7 @@ class _Search:
         self._problems: dict[str, None] = {}
 
     async def run(self) -> None:
+        await self._try(Trial())
         while (self._todo or self._later) and not all(b.reached for b in self._branches):
             if self._walks >= MOST_WALKS or time.monotonic() > self._until:
                 self._give_up()

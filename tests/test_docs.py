@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.terminal.main import _parser
 from configs.settings import Settings
 from tests.fakes.openai_server import FakeOpenAI
 from tools.registry import ToolRegistry
@@ -50,6 +51,27 @@ def test_the_tools_are_described_as_they_are() -> None:
             for key, spec in tool.parameters["properties"].items()
         ]
         assert tool.effect == "none"
+
+
+def test_the_page_on_running_names_what_there_is() -> None:
+    """Each command of its table, with every option that it names, is understood."""
+    rows = re.findall(r"^\| `app\.py (.+?)` \|", (ROOT / "docs" / "running.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 8
+    values = {"N": "3", "S": "ok"}
+    for row in rows:
+        words = re.sub(
+            r"key=value …", "key=value", row.replace("[", "").replace("]", "").replace("-i ", "-i=")
+        ).split()
+        found = _parser("0").parse_args([values.get(word, word) for word in words])
+        assert found.verb == words[0]
+
+
+def test_the_api_page_names_addresses_that_there_are() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "chat" / "api").glob("*.py"))
+    known = {re.sub(r"\{[^}]+\}", "{}", a) for a in re.findall(r'"(/[a-z_{}/:]+)"', source)}
+    for address in re.findall(r"`(?:GET|POST) /api(/[^`]*)`", page):
+        assert re.sub(r"\{[^}]+\}", "{}", address) in known, address
 
 
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
