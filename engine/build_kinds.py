@@ -81,6 +81,8 @@ def build_sandbox(base: Mapping[str, Any], own: Mapping[str, Any] | None, kind: 
 
     A code node always has a sandbox; a model has one where its node says `sandbox`, unless `enabled` is false.
     """
+    if own is None and not base:
+        return SandboxOptions(enabled=kind == "code")
     said = _spelt(own or {})
     merged = {**_spelt(base), **said}
     asked = own is not None and kind == "llm" and said.get("enabled", True) is not False

@@ -134,9 +134,14 @@ class Executor:
         return live, opens, failure
 
     async def _go_on(self, record: RunRecord) -> LiveRun | None:
-        rows = await self._store.rows(record.id)
+        loading = asyncio.ensure_future(self._load(record))
         try:
-            plan = await self._load(record)
+            rows = await self._store.rows(record.id)
+        except BaseException:
+            loading.cancel()
+            raise
+        try:
+            plan = await loading
         except Exception as error:
             log.warning("run %s can't go on", record.id, exc_info=error)
             await self._give_up(Ledger(record, self._store, rows), error)

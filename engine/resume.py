@@ -63,10 +63,11 @@ def _replay(live: LiveRun) -> tuple[list[Open], RunError | None]:
 
 def _undecided(live: LiveRun, ended: Open, row: NodeRow) -> RunError | None:
     """Why an ended node set nothing off: none of its routes matched, and the run was to fail for that."""
+    if row.fired:
+        return None
     after = live.scheduler.after(ended.visit, row.writes)
     try:
-        if not row.fired:
-            fired_by(live.plan.graph.leaving[ended.visit.node], after, ended.visit.rounds + 1)
+        fired_by(live.plan.graph.leaving[ended.visit.node], after, ended.visit.rounds + 1)
     except RunError as error:
         return error
     return None

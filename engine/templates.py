@@ -104,6 +104,8 @@ def _bare(text: str) -> list[str | Ref]:
 
 def _pieces(text: str) -> list[str | Ref]:
     """Text and references in turn; neighbouring text is joined."""
+    if "{" not in text and "}" not in text:
+        return [text]
     found: list[str | Ref] = []
     buffer: list[str] = []
     doubled: list[bool] = []  # the braces still open: was each written as `{{`?
