@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.allowance import within
 from engine.budget import limit_of
 from engine.errors import RunError
 from engine.nodes.step import Parked, Step, Usage
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from engine.dispatch import Dispatcher
 
 _KEPT = 32
+_SLACK = 1.0
+"""Seconds that a child has more than the run above it: where that can, it says itself that its time is over."""
 
 Planner = Callable[[str], Awaitable[Plan]]
 """Makes the plan of a document's text; WorkflowInvalid when it is refused."""
@@ -150,7 +153,7 @@ def child_of(
     step: Step, plan: Plan, inputs: Mapping[str, Any], *, run_id: str, workflow: str, prefix: str
 ) -> RunRecord:
     """The record of a child: whatever holds for its parent holds for it."""
-    parent = step.host.record
+    parent, left = step.host.record, step.host.seconds_left
     return RunRecord(
         id=run_id,
         root_id=parent.root_id or parent.id,
@@ -172,6 +175,7 @@ def child_of(
         priority=parent.priority,
         limit_usd=limit_of(parent, step.workflow),
         dry=parent.dry,
+        origin=within(None, None if left is None else left + _SLACK),
     )
 
 

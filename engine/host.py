@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.allowance import Allowance
 from engine.errors import NodeError
 from engine.ledger import Ledger
 from engine.nodes.step import Parked, Question, Step, Usage
@@ -25,8 +26,9 @@ class RunHost:
     Once `leaving` is set nothing begins any more that must not happen twice: Parked is raised instead.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, allowance: Allowance) -> None:
         self._ledger = ledger
+        self._allowance = allowance
         self._clock = clock
         self._waits: dict[tuple[str, int, int], Wait] | None = None
         self._dues: list[float] = []
@@ -40,6 +42,10 @@ class RunHost:
     @property
     def record(self) -> RunRecord:
         return self._ledger.record
+
+    @property
+    def seconds_left(self) -> float | None:
+        return self._allowance.left()
 
     def rows_of(self, path: str, iteration: int) -> Sequence[NodeRow]:
         return self._ledger.rows_of(path, iteration)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
+from engine.allowance import Allowance
 from engine.attempts import Outcome, attempt, dealt_with, pause_before
 from engine.children import is_part_of, usage_of
 from engine.control import Fired, fired_by
@@ -56,7 +57,8 @@ class LiveRun:
         self.ledger = Ledger(record, store, rows)
         self.ledger.on_loss = partial(self._halt, "lost")
         self._has_gates = bool(plan.workflow.gates.gates) and record.part is None
-        self.host = RunHost(self.ledger, services.clock)
+        self._allowance = Allowance(record, plan.workflow.execution.timeout)
+        self.host = RunHost(self.ledger, services.clock, self._allowance)
         self.settled: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._services = services
         self._prefix = record.prefix
@@ -66,7 +68,6 @@ class LiveRun:
         self._stop: Stop | None = None
         self._patience = PATIENCE
         self._finisher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._loaded = False
         self._parking = Parking(self.ledger, self.host, self._open)
         self._waker: asyncio.Task[None] | None = None
@@ -132,14 +133,7 @@ class LiveRun:
 
     def _start_clock(self) -> None:
         self._loaded = True
-        limit = self.plan.workflow.execution.timeout
-        if limit is not None:
-            error = RunError(
-                f"The run took longer than its {limit:g} seconds.",
-                "Raise config.execution.timeout, or do less.",
-            )
-            left = max(0.0, limit - self.ledger.record.active)
-            self._timer = asyncio.get_running_loop().call_later(left, self._halt, "failed", error)
+        self._allowance.begin(partial(self._halt, "failed"))
 
     # --- tasks ---
 
@@ -296,7 +290,7 @@ class LiveRun:
             self._halt("lost", error)
             return
         if parked:
-            self._close()
+            self._allowance.close()
             self.settled.set_result(None)
         elif self._put_off is not None:
             self._halt(*self._put_off)
@@ -417,19 +411,15 @@ class LiveRun:
         text = _error_text(error) if error else None
         now = self._services.clock.now()
         view = await self.ledger.end(rows, status, text, now, self.scheduler.history.order())
-        self._close()
+        self._allowance.close()
         if not self.settled.done():
             self.settled.set_result(view)
 
     def _let_go(self, error: ParlanceError | None) -> None:
-        self._close()
+        self._allowance.close()
         if not self.settled.done():
             self.settled.set_exception(error or RunError("The run was left to another process."))
             self.settled.exception()  # who does not wait for the run need not hear of it
-
-    def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 def _error_text(error: ParlanceError) -> str:

@@ -207,7 +207,8 @@ class RunRecord:
     when the root started. `parked`: nobody executes the run until it is woken; `woken` counts the wakes.
     `not_before` delays the start, `priority` (smaller first, 0 the usual) orders what waits to start. `dry`:
     no model and no effect. `limit_usd` is the person's budget, the document's may be smaller. `origin` says
-    where the run came from: {"schedule": id}, {"retry_of": run, "from": node}, {"replay_of": run}.
+    where the run came from: {"schedule": id}, {"retry_of": run, "from": node}, {"replay_of": run}; of a child it has
+    {"time_limit": seconds} where its activity is bounded from above.
     """
 
     id: str
@@ -250,7 +251,7 @@ class RunRecord:
 
 
 STOPS = ((-1, "stop"),)
-"""What a failed row has for `fired` when it stops the whole tree of runs: no `on_error` deals with it, here or above."""
+"""A failed row's `fired` when it stops the whole tree of runs: no `on_error` deals with it, here or above."""
 
 
 @dataclass(slots=True)  # not frozen: that would cost 5 µs a row, a tenth of a node
@@ -258,8 +259,8 @@ class NodeRow:
     """One ended attempt of one visit to a node: checkpoint and trace at once. Not to be changed.
 
     `iteration` is the visit, `attempt` the try within it, both from 1. `writes` is the change of the state,
-    `fired` the edges (by index and target) it set off, see also STOPS; both empty unless status is ok. `path` is the node's
-    id, and for nested work something like `sub/node[3]`. `seq` counts the run's rows from 1; `event` is the
+    `fired` the edges (by index and target) it set off, or STOPS; both empty unless status is ok. `path` is the
+    node's id, and for nested work something like `sub/node[3]`. `seq` counts the run's rows from 1; `event` is the
     id of its node_ended, and the ids after it belong to `starts`, the visits (or the further attempt) that
     follow.
 

@@ -287,6 +287,10 @@ class _Host:
     def record(self) -> RunRecord:
         return self._record
 
+    @property
+    def seconds_left(self) -> None:
+        return None
+
     def rows_of(self, path: str, iteration: int) -> tuple[()]:
         return ()
 

@@ -210,11 +210,15 @@ class RunWrites:
         return wait_of({**dict(found), "answer": value, "answered_at": at, "answered_by": clean(by)})
 
     def claim(self, connection: Connection, run_id: str, epoch: int, process_id: str) -> bool:
-        """Take the run over; the activity of the owner before ends with its last row or sign of life."""
+        """Take the run over; the activity of the owner before ends with its last row or sign of life, that of one
+        parked for its children with this claim.
+        """
         run = self.fence(connection, run_id)
         if run is None or run["epoch"] != epoch or run["status"] != "running" or run["parked"]:
             return False
-        lasted = max(0.0, self.last_seen(connection, run_id) - run["claimed_at"])
+        for_children = run["process"] is None and run["parked_as"] == "running"
+        seen = time.time() if for_children else self.last_seen(connection, run_id)
+        lasted = max(0.0, seen - run["claimed_at"])
         connection.execute(sql.CLAIM_RUN, (clean(process_id), lasted, time.time(), run["no"]))
         self.changed(connection, run_id)
         return True

@@ -124,6 +124,11 @@ class Host(Protocol):
     @property
     def record(self) -> RunRecord: ...
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the run may still be active; None where nothing bounds that."""
+        ...
+
     def rows_of(self, path: str, iteration: int) -> Sequence[NodeRow]:
         """What is stored at this full path for this visit, oldest first."""
         ...
@@ -172,6 +177,10 @@ class Alone:
     @property
     def record(self) -> RunRecord:
         raise LookupError("There is no run.")
+
+    @property
+    def seconds_left(self) -> float | None:
+        return None
 
     def rows_of(self, path: str, iteration: int) -> Sequence[NodeRow]:
         return ()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from engine.allowance import bound_of, too_long, within
 from engine.children import Children, child_id, child_of, usage_of
 from engine.errors import InputError, NodeError, RunStopped
 from engine.inputs import read_inputs
@@ -14,7 +14,6 @@ from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
 from engine.pins import DEEPEST
 from engine.plan import Plan
-from engine.ports import RunRecord
 
 _NOTHING: Mapping[str | None, Any] = {"append": [], "merge": {}}
 """What an output that the child has left empty adds to a field that is reduced; it empties any other."""
@@ -38,31 +37,30 @@ async def run(step: Step) -> Mapping[str, Any]:
             step.node.id, f"Sub-workflow {name} can't start: {error.message}", error.fix
         ) from None
     child = child_of(step, plan, inputs, run_id=run_id, workflow=name, prefix=f"{step.path}/")
+    origin = child.origin
     if step.rehearses:
         from engine.simulate import origin_of_child
 
-        child = replace(child, origin=await origin_of_child(step))
-    view = await _in_time(step, children, child, plan)
+        origin = {**(origin or {}), **await origin_of_child(step)}
+    child = replace(child, origin=within(origin, step.node.timeout, bound_of(origin)))
+    view = await children.run(child, plan)
     step.usage.merge(usage_of(view))
+    await _check_time(step, children, name, view)
     return _writes(step, name, view)
 
 
-async def _in_time(step: Step, children: Children, child: RunRecord, plan: Plan) -> Mapping[str, Any]:
-    """The child's view. One that takes too long is stopped, and not tried again where it might do something twice."""
+async def _check_time(step: Step, children: Children, name: str, view: Mapping[str, Any]) -> None:
+    """NodeError where the child was stopped since it took longer than the node may; it is not tried again where that
+    might do something twice.
+    """
     limit = step.node.timeout
-    try:
-        async with asyncio.timeout(limit) as clock:
-            return await children.run(child, plan)
-    except TimeoutError:
-        if not clock.expired():
-            raise
-    step.usage.merge(usage_of(await children.stop(child.id)))
-    name = step.node.subflow or ""
+    if limit is None or bound_of(view.get("origin")) != limit or view["error"] != str(too_long(limit)):
+        return
     raise NodeError(
         step.node.id,
         f"Sub-workflow {name} took longer than its {limit:g} seconds.",
         "Raise `timeout`.",
-        retryable=await children.effect(child.pins, name) != "once",
+        retryable=await children.effect(step.host.record.pins, name) != "once",
     )
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.dispatch import LocalDispatcher
 from engine.engine import Engine
 from engine.errors import NotFound, ParlanceError, RunError, WorkflowInvalid
 from engine.models import ModelChoice, Models
 from engine.pins import DEEPEST, Resolver
+from engine.plan import Plan
+from engine.ports import NodeRow, RunRecord
 from tests.engine.flows import engine_on, until, workflow
 from tests.engine.nested import Probe, saved
 from tests.fakes.openai_server import FakeOpenAI, Reply
@@ -262,7 +266,7 @@ async def test_too_long(tools: Probe, tmp_path: Path) -> None:
         view = await engine.wait(await start(engine, tools, CALL, saved(child=SLEEPS), more))
         children = await engine.store.children(view["run_id"])
     assert "Sub-workflow child took longer than its 0.1 seconds." in view["error"]
-    assert [child.status for child in children] == ["cancelled", "cancelled"], "each attempt has its own"
+    assert [child.status for child in children] == ["failed", "failed"], "each attempt has its own"
     assert tools.running == 0
 
 
@@ -299,6 +303,70 @@ async def test_a_person_stops_the_whole_tree(
     assert view["status"] == status, view
     if answer == "stop":
         assert "the run was stopped for that" in view["error"]
+
+
+class Elsewhere(LocalDispatcher):
+    """Leaves what is started, and what goes on, to other processes."""
+
+    async def start(self, record: RunRecord, plan: Plan) -> None:
+        await self.offer(record, plan)
+
+    async def offer(self, record: RunRecord, plan: Plan, rows: Sequence[NodeRow] = ()) -> None:
+        await self.enter()
+        await self._executor.create(record, plan, rows)
+
+    async def nudge(self, run_id: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_too_long_while_who_waits_for_it_is_parked(tools: Probe, tmp_path: Path, deep: bool) -> None:
+    """The child is executed by another process than its parent, which nobody executes meanwhile."""
+    middle = STATE + 'nodes: [{id: m, workflow: below, inputs: {x: "{state.x}"}, outputs: [y]}]\n'
+    find = saved(child=middle, below=SLEEPS) if deep else saved(child=SLEEPS)
+    path, more = tmp_path / "runs.db", ", timeout: 0.4"
+    async with engine_on(path, tools, dispatcher=Elsewhere) as one, engine_on(path, tools) as other:
+        run_id = await start(one, tools, CALL, find, more)
+        await claim(one, run_id)
+        while not (await one.store.get(run_id)).parked:
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        await other.recover()
+        view = await other.wait(run_id)
+    assert time.monotonic() - began < 10
+    assert (view["status"], tools.running) == ("failed", 0)
+    assert "took longer than its 0.4 seconds" in view["error"]
+
+
+async def claim(engine: Engine, run_id: str) -> None:
+    """Have the run executed by this engine."""
+    run = await engine.store.get(run_id)
+    dispatcher: Any = engine._dispatcher
+    await dispatcher._executor.claim(run_id, run.epoch)
+
+
+async def test_waiting_for_a_person_is_no_time_of_the_sub_workflow(tools: Probe, tmp_path: Path) -> None:
+    asks = (
+        STATE
+        + """nodes:
+  - {id: a, tool: probe, args: {value: 1, seconds: 0.4}, outputs: [hidden]}
+  - {id: q, ask: how many?, outputs: [y]}
+  - {id: b, tool: probe, args: {value: 1, seconds: SECONDS}, outputs: [hidden]}
+"""
+    )
+    async with engine_on(tmp_path / "runs.db", tools) as engine:
+        await engine.recover()
+        for seconds, status in (("0.1", "ok"), ("30", "failed")):
+            find = saved(child=asks.replace("SECONDS", seconds))
+            run_id = await start(engine, tools, CALL, find, ", timeout: 1.0")
+            assert (await engine.wait(run_id))["status"] == "waiting"
+            await asyncio.sleep(0.8)
+            began = time.monotonic()
+            await engine.answer(run_id, "call/q", 3)
+            view = await engine.wait(run_id)
+            assert view["status"] == status, view
+    assert time.monotonic() - began < 5
+    assert "took longer than its 1 seconds" in view["error"]
 
 
 # --- going on ---------------------------------------------------------------------------------------------
