@@ -175,7 +175,7 @@ async def test_a_fault_that_does_not_hang_on_what_is_made_up_fails(engine: Engin
     assert (await dry(engine, tools, number, text="3"))["state"]["number"] == 3
     assert (await dry(engine, tools, number, text="three"))["status"] == "failed"
     assert "made up" in made_up(await dry(engine, tools, number))["read"]
-    wrong = await dry(engine, tools, code.replace("CODE", "lenn(inputs['t'])"))
+    wrong = await dry(engine, tools, code.replace("CODE", "exec('lenn()')"))
     assert "lenn" in wrong["error"]
 
 
