@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from chat.events import (
     TurnEnded,
 )
 from chat.hub import Hub
+from chat.live import LiveMessage
 from chat.runs import RunFollower, runs_of
 from chat.turns import Assistant, CurrentWorkflow, PastMessage, TurnContext
 from engine.errors import NotFound, ParlanceError
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 INTERNAL_FIX = "Try again; the log tells more."
 STOP_SECONDS = 2.0  # how long a stopped answer waits for the last word of its runs
+KEPT_LOGS = 100
 OTHER_PROCESS_SECONDS = 0.5  # how often a turn looks whether another process has ended the one before it
 
 
@@ -63,6 +65,7 @@ class Turns:
         self._inbox = inbox
         self._hub = hub
         self._answers: dict[str, Answer] = {}
+        self._logs: OrderedDict[str, LiveMessage] = OrderedDict()
         self._queues: dict[str, deque[Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -71,6 +74,14 @@ class Turns:
     def answer(self, message_id: str) -> Answer | None:
         """The answer while it is under way in this process."""
         return self._answers.get(message_id)
+
+    def log(self, message_id: str) -> LiveMessage | None:
+        """The events of an answer, as they came: while it is under way, and for those that ended last.
+
+        Who was cut off in the middle goes on by their numbers, which the parts of a message do not have.
+        """
+        answer = self._answers.get(message_id)
+        return answer.live if answer else self._logs.get(message_id)
 
     def of_conversation(self, conversation_id: str, from_seq: int = 0) -> list[Answer]:
         """The answers under way, in the order of the conversation."""
@@ -320,6 +331,10 @@ class Turns:
 
     def _forget(self, answer: Answer) -> Answer:
         del self._answers[answer.message.id]
+        if answer.live.ended:
+            self._logs[answer.message.id] = answer.live
+            if len(self._logs) > KEPT_LOGS:
+                self._logs.popitem(last=False)
         return answer
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

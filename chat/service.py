@@ -162,7 +162,8 @@ class ChatService:
         else:
             await self._inbox.message(conversation_id, message_id)
             answer = self._turns.answer(message_id)
-        stream = answer.live.follow(after) if answer else self._play_back(conversation_id, message_id, after)
+        log = answer.live if answer else self._turns.log(message_id) if message_id and after else None
+        stream = log.follow(after) if log else self._play_back(conversation_id, message_id, after)
         async for numbered in stream:
             yield numbered
 

@@ -60,11 +60,14 @@ async def test_a_delayed_run_waits_for_a_process_that_recovers(tools: Tools, tmp
 
 async def test_what_is_more_urgent_is_claimed_first(tools: Tools, tmp_path: Path) -> None:
     async with engine_on(tmp_path / "runs.db", tools) as engine:
+        began = time.time()
         ids = [
-            await engine.start(workflow(ONE, tools), {"x": n}, delay=0.01, priority=priority)
+            await engine.start(workflow(ONE, tools), {"x": n}, delay=1, priority=priority)
             for n, priority in enumerate((5, 0, -3, 0))
         ]
-        await asyncio.sleep(0.05)
+        assert time.time() - began < 1, "none is to be due before the last is stored"
+    await asyncio.sleep(1.1)
+    async with engine_on(tmp_path / "runs.db", tools) as engine:
         assert await engine.recover() == [ids[2], ids[1], ids[3], ids[0]]
 
 

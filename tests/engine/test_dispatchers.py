@@ -107,9 +107,8 @@ async def test_an_orderly_stop_hands_runs_over(stage: Stage, here: Engine) -> No
     first = await stage.worker()
     (run_id,) = await first.start(chain(1.0))
     await stage.until_log(lambda log: len(log) >= 1)
-    second = await stage.worker()
     assert await first.close() < 2
-    await look_again(stage, second)
+    await look_again(stage, await stage.worker())
     view = await settled(here, run_id)
     assert view["status"] == "ok"
     assert len({line[3] for line in stage.log()}) == 2
