@@ -69,14 +69,15 @@ async def fetch(
 ) -> dict[str, Any]:
     """Call an address; `args` and the result as those of http_get. For tools of every effect.
 
-    Where the effect is `idempotent` the other side is told the key of the call, the same at every attempt, as
-    `Idempotency-Key`. Redirects are followed for GET alone. Raises ToolError; `refused` is true where nothing
-    can have been done.
+    Where the effect of the tool, or of the node that calls it, is `idempotent`, the other side is told the key of
+    the call, the same at every attempt, as `Idempotency-Key`. Redirects are followed for GET alone. Raises
+    ToolError; `refused` is true where nothing can have been done.
     """
     import httpx
 
     timeout = min(context.timeout or DEFAULT_TIMEOUT, 120.0)
-    key = context.idempotency_key if effect == "idempotent" else None
+    keyed = effect == "idempotent" or (effect == "none" and context.effect == "idempotent")
+    key = context.idempotency_key if keyed else None
     call = _Call(method, content, {"Idempotency-Key": key} if key else {})
     try:
         async with asyncio.timeout(timeout), _client(timeout) as client:

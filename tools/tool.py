@@ -27,7 +27,8 @@ class ToolContext:
     `idempotency_key` is the same for every attempt of one visit to a node. `config` is what the document
     gives the tool beside its arguments. `allow_private` lets a call reach this machine and the local network;
     `own_host` lets it reach the host of its `url` there, which the document or the person has named.
-    `timeout` is in seconds, None for the tool's own. `now` gives seconds since the epoch.
+    `effect` is what the node says of its call; a tool's own counts where it is stronger. `timeout` is in seconds,
+    None for the tool's own. `now` gives seconds since the epoch.
     """
 
     run_id: str | None = None
@@ -36,6 +37,7 @@ class ToolContext:
     config: Mapping[str, Any] = field(default_factory=dict)
     allow_private: bool = False
     own_host: bool = False
+    effect: Effect = "none"
     timeout: float | None = None
     now: Callable[[], float] = time.time
 

@@ -27,6 +27,7 @@ async def run(step: Step) -> Mapping[str, Any]:
         idempotency_key=step.key,
         allow_private=step.services.tools.allow_private,
         own_host=names_own_host(step),
+        effect=node.effect,
         timeout=node.timeout,
         now=step.services.clock.now,
     )

@@ -23,7 +23,7 @@ from tests.engine.flows import Tools, engine_on, until, workflow
 from tests.engine.payer import PAID, Book, flow, registry
 from tests.fakes.openai_server import FakeOpenAI, Reply
 from tests.fakes.site import Site, open_site
-from tools.http import fetch
+from tools.http import fetch, http_get
 from tools.registry import ToolContext, ToolError, ToolRetry, tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,6 +283,24 @@ async def test_the_key_goes_out_as_a_header(site: Site, tmp_path: Path) -> None:
         view = await engine.wait(run_id)
     assert (view["status"], view["outputs"]) == ("ok", {"status": 200})
     assert [headers["idempotency-key"] for _, headers in site.seen] == [f"{run_id}/put/1"] * 2
+
+
+async def test_the_key_goes_out_where_the_node_says_so(site: Site, tmp_path: Path) -> None:
+    """The tool only reads; what its address does is known to the document alone."""
+    tools = Tools()
+    tools.registry.add("http_get", http_get)
+    tools.registry.allow_private = True
+    site.pages["/busy"] = (503, {}, b"")
+    text = f"""
+    state: {{fields: {{answer: any}}}}
+    nodes:
+      - {{id: touch, tool: http_get, args: {{url: "{site.url}/busy"}}, effect: idempotent, outputs: [answer],
+          retry: {{max_attempts: 2, backoff_seconds: 0.01}}, on_error: continue}}
+    """
+    async with engine_on(tmp_path / "runs.db", tools) as engine:
+        view = await engine.run(workflow(text, tools), {})
+    keys = [headers.get("idempotency-key") for _, headers in site.seen]
+    assert keys == [f"{view['run_id']}/touch/1"] * 2
 
 
 async def test_no_key_goes_out_where_nothing_is_repeated(site: Site) -> None:
