@@ -132,6 +132,8 @@ class RunWrites:
     # --- jobs ---
 
     def create(self, connection: Connection, runs: Sequence[RunRecord], rows: Sequence[NodeRow] = ()) -> None:
+        if rows and self.fence(connection, runs[0].id) is not None:
+            return  # it is there, and its rows with it
         known: dict[str, str] = {}
         values = []
         for run in runs:
@@ -140,6 +142,7 @@ class RunWrites:
             values.append(run_values(run, shape if own else None))
         self.add_runs(connection, values)
         if rows:
+            self.changed(connection, runs[0].id)
             run_with_rows = self.fence(connection, runs[0].id)
             assert run_with_rows is not None  # noqa: S101 - just stored
             self.add_rows(connection, run_with_rows["no"], rows)

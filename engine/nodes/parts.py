@@ -16,7 +16,7 @@ from engine.parts import Part, cut, error_of, part_data, part_plan, trouble_of
 
 
 async def run_parts(step: Step, items: Sequence[Any], children: Children) -> Mapping[str, Any]:
-    """The writes of the visit, once all parts have ended. NodeError with the first element that failed, RunStopped, Parked."""
+    """The writes of the visit, once all parts have ended. NodeError of the first that failed; RunStopped, Parked."""
     each = step.node.each
     parts, at_once = cut(len(items), each.max_parallel if each else None)
     return await _Spread(step, items, children, parts).run(at_once)

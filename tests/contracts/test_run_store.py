@@ -37,6 +37,17 @@ async def test_a_run_comes_back_as_it_was(store: SqlRunStore) -> None:
         await store.get("nope")
 
 
+async def test_a_run_with_rows_is_left_as_it_is_where_it_is_there(store: SqlRunStore) -> None:
+    await store.create(replace(RUN, process=None), rows=[ROW])
+    before = await store.rows("r1")
+    await store.create(replace(RUN, process=None, owner="another"), rows=[replace(ROW, error="another")])
+    assert await store.rows("r1") == before
+    assert (await store.get("r1")).owner == RUN.owner
+    await store.create(a_run("r2"))
+    await store.create(a_run("r2"), rows=[replace(ROW, run_id="r2")])
+    assert await store.rows("r2") == []
+
+
 async def test_a_child_comes_back_as_it_was(store: SqlRunStore) -> None:
     child = replace(
         a_run("r2"),
