@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 2 * 1024 * 1024  # bytes
 RECOVER_SECONDS = 15.0
+STORE_SECONDS = 3.0
 DESCRIPTION = "Say what should happen; get a workflow that is checked, run durably and answered."
 
 
@@ -118,10 +119,15 @@ def _add_health(app: FastAPI, service: ChatService, version: str) -> None:
 
 
 async def _store_state(service: ChatService) -> str:
+    """`ok`, or what is wrong with where conversations or runs are kept, which may be two databases."""
     try:
         await service.db.fetch("SELECT count(*) FROM migrations")
+        async with asyncio.timeout(STORE_SECONDS):
+            await service.engine.store.process("nobody")
     except StoreError as error:
         return error.message
+    except TimeoutError:
+        return f"The database of runs does not answer within {STORE_SECONDS:g} seconds."
     return "ok"
 
 

@@ -13,6 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from sessions.db import open_db
+from sessions.runs import SqliteRunStore
 from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate
 from tests.chat.serving import served, sse
 
@@ -57,6 +59,19 @@ async def test_a_broken_store_is_told(client: httpx.AsyncClient, house: TestHous
     assert answer.json()["status"] == "failed"
     assert "lost" not in answer.json()["status"]
     await house.db.execute("ALTER TABLE lost RENAME TO migrations")
+
+
+async def test_a_broken_store_of_runs_is_told(tmp_path: Path) -> None:
+    """Runs may be kept in another database than conversations."""
+    house, runs = TestHouse(tmp_path), open_db(tmp_path / "runs.db")
+    house.engine.store = SqliteRunStore(runs)
+    async with served(house) as address, httpx.AsyncClient(base_url=address, timeout=20) as client:
+        assert (await client.get("/healthz")).json()["store"] == "ok"
+        await runs.execute("ALTER TABLE processes RENAME TO lost")
+        answer = await client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failed")
+        assert answer.json()["store"] != "ok"
+    runs.close()
 
 
 async def test_conversations_are_made_listed_and_read(client: httpx.AsyncClient) -> None:
