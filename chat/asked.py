@@ -1,9 +1,14 @@
-"""A message that answers what a run asks: one of its options, typed or tapped in the run's own conversation."""
+"""A message that answers what a run asks, written in the run's own conversation: one of its options, typed or tapped,
+or the first words after a question that takes any.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from sessions.conversations import Message
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -11,18 +16,31 @@ if TYPE_CHECKING:
 MOST_NAMED = 5
 
 
-async def questions_for(engine: Engine, owner: str, conversation_id: str, text: str) -> list[dict[str, Any]]:
-    """The open questions of this conversation's runs that have the text among their options, each with `answer`, the
-    option. Where none has it the message is one for the assistant.
+async def questions_for(
+    engine: Engine, owner: str, said: Message, before: Sequence[Message]
+) -> list[dict[str, Any]]:
+    """The open questions of this conversation's runs that the message answers, each with `answer`; `before` are the
+    messages before it. Where it answers none it is one for the assistant.
     """
-    said = text.strip().casefold()
-    waiting = await engine.waiting(owner=owner, conversation_id=conversation_id)
-    return [
+    words = said.text.strip()
+    waiting = await engine.waiting(owner=owner, conversation_id=said.conversation_id)
+    chosen = [
         {**wait, "answer": option}
         for wait in waiting
         for option in wait["options"]
-        if str(option).casefold() == said
+        if str(option).casefold() == words.casefold()
     ]
+    free = [wait for wait in waiting if wait["kind"] == "ask" and not wait["options"]]
+    if chosen or not words or len(free) != 1 or not _is_first_since(free[0], said, before):
+        return chosen
+    return [{**free[0], "answer": words}]
+
+
+def _is_first_since(wait: Mapping[str, Any], said: Message, before: Sequence[Message]) -> bool:
+    """Whether nothing else was said since the question: who goes on talking talks with the assistant."""
+    asked_at = datetime.fromisoformat(wait["asked_at"]).timestamp()
+    earlier = [message.created_at for message in before if message.role == "user"]
+    return said.created_at > asked_at >= max(earlier, default=0.0)
 
 
 def which_of(found: Sequence[Mapping[str, Any]]) -> str:

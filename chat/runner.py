@@ -30,7 +30,7 @@ from chat.hub import Hub
 from chat.live import LiveMessage
 from chat.runs import RunFollower, runs_of
 from chat.turns import Assistant, CurrentWorkflow, PastMessage, TurnContext
-from engine.errors import NotFound, ParlanceError
+from engine.errors import InputError, NotFound, ParlanceError
 from sessions.conversations import Conversation, Conversations, Message, MessageStatus
 from sessions.inbox import Inbox, OpenRun
 from sessions.workflows import Workflows
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTERNAL_FIX = "Try again; the log tells more."
+NOT_ANSWERED = "Nothing was answered yet: answer on the question's card."
 STOP_SECONDS = 2.0  # how long a stopped answer waits for the last word of its runs
 KEPT_LOGS = 100
 OTHER_PROCESS_SECONDS = 0.5  # how often a turn looks whether another process has ended the one before it
@@ -201,10 +202,12 @@ class Turns:
 
     async def _speak(self, answer: Answer) -> MessageStatus:
         try:
-            context = await self._context(answer)
-            asked = await questions_for(self._engine, answer.owner, context.conversation_id, context.text)
+            conversation, said = await self._said(answer)
+            before = [message for message in conversation.messages if message.seq < said.seq]
+            asked = await questions_for(self._engine, answer.owner, said, before)
             if asked:
                 return await self._pass_on(answer, asked)
+            context = await self._context(answer, conversation, said, before)
             return await self._listen(answer, self._assistant.turn(context))
         except asyncio.CancelledError:
             return self._cut_status(answer)
@@ -223,7 +226,11 @@ class Turns:
         asked = found[0]
         run = await self._engine.record(asked["run_id"])
         value, path = asked["answer"], asked["path"]
-        await self._engine.answer(run.id, path, value, by=answer.owner, iteration=asked["iteration"])
+        try:
+            await self._engine.answer(run.id, path, value, by=answer.owner, iteration=asked["iteration"])
+        except InputError as error:
+            await answer.take(Text(f"{error} {NOT_ANSWERED}"))
+            return "ok"
         await answer.take(Text(f"“{value}” it is: {run.workflow} goes on."))
         if run.conversation_id and run.message_id:
             await self.write_questions(OpenRun(run.id, run.owner, run.conversation_id, run.message_id))
@@ -258,7 +265,8 @@ class Turns:
         await self._conversations.set_workflow(answer.owner, conversation_id, event.workflow)
         self._nudge(answer, "draft", workflow=event.workflow, version=event.version)
 
-    async def _context(self, answer: Answer) -> TurnContext:
+    async def _said(self, answer: Answer) -> tuple[Conversation, Message]:
+        """The conversation up to the message that is answered, and that message."""
         message = answer.message
         conversation = await self._conversations.get(
             answer.owner, message.conversation_id, before=message.seq
@@ -266,14 +274,19 @@ class Turns:
         question = next((m for m in conversation.messages if m.id == message.reply_to), None)
         if question is None:
             raise NotFound("The message that this turn answers is gone.", "Write it again.")
+        return conversation, question
+
+    async def _context(
+        self, answer: Answer, conversation: Conversation, said: Message, before: Sequence[Message]
+    ) -> TurnContext:
         return TurnContext(
             owner=answer.owner,
-            conversation_id=message.conversation_id,
-            message_id=message.id,
-            text=question.text,
-            history=tuple(_past(m) for m in conversation.messages if m.seq < question.seq),
+            conversation_id=conversation.id,
+            message_id=answer.message.id,
+            text=said.text,
+            history=tuple(map(_past, before)),
             workflow=await self._current_workflow(conversation),
-            user_message_id=question.id,
+            user_message_id=said.id,
         )
 
     async def _current_workflow(self, conversation: Conversation) -> CurrentWorkflow | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat.events import RunEnded
+from chat.events import Event, RunEnded, Text
 from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
 from sessions.conversations import Message
 from tests.chat.house import HELD, QUICK, TestHouse, eventually, open_gate
@@ -28,6 +28,18 @@ state:
 nodes:
   - {id: check, ask: "May I greet {state.who}?", outputs: [choice]}
   - {id: greet, tool: text_template, args: {template: "{state.choice} {state.who}"}, outputs: [greeting]}
+"""
+
+COUNTS = """\
+schema_version: "1.0"
+flow: {name: counts, description: Asks how often}
+state:
+  fields:
+    times: int
+    note: str
+nodes:
+  - {id: often, ask: "How often?", options: [], outputs: [times]}
+  - {id: tell, tool: text_template, args: {template: "{state.times} times"}, outputs: [note]}
 """
 
 OUTER = """\
@@ -152,6 +164,51 @@ async def test_an_option_of_several_questions_answers_none_and_is_not_for_the_as
     assert "2 open questions: `check`, `check`" in said
     assert house.assistant.seen == []
     assert [(await house.service.view_run(ANN, run_id))["status"] for run_id in runs] == ["waiting"] * 2
+
+
+async def counting(house: TestHouse, talk: str) -> str:
+    """A run of COUNTS has asked; its id."""
+    run_id = await house.service.start_run(ANN, talk, {}, COUNTS)
+    await house.engine.wait(run_id)
+    return run_id
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+async def test_the_first_words_after_a_question_without_options_are_its_answer(
+    house: TestHouse, talk: str
+) -> None:
+    await house.answer(ANN, talk, "say what was said before the question counts for nothing")
+    run_id = await counting(house, talk)
+    assert "goes on" in text_of(await house.answer(ANN, talk, " 12 "))
+    assert (await house.engine.wait(run_id))["outputs"] == {"note": "12 times"}
+    assert len(house.assistant.seen) == 1
+
+
+async def test_words_that_do_not_fit_answer_nothing_and_the_next_are_for_the_assistant(
+    house: TestHouse, talk: str
+) -> None:
+    run_id = await counting(house, talk)
+    said = text_of(await house.answer(ANN, talk, "abc"))
+    assert said.startswith("The answer does not fit: 'abc' is not a whole number"), said
+    assert house.assistant.seen == []
+    assert text_of(await house.answer(ANN, talk, "say 12")) == "12"
+    assert (await house.service.view_run(ANN, run_id))["status"] == "waiting"
+    [asked] = await house.service.waiting(ANN, talk)
+    assert asked["node"] == "often"
+
+
+async def test_words_answer_none_of_two_questions_without_options_nor_one_elsewhere(
+    house: TestHouse, talk: str
+) -> None:
+    await counting(house, (await house.service.create(ANN)).id)
+    assert text_of(await house.answer(ANN, talk, "say 1")) == "1"
+    for _ in range(2):
+        await counting(house, talk)
+    assert text_of(await house.answer(ANN, talk, "say 2")) == "2"
+    assert len(await house.service.waiting(ANN)) == 3
 
 
 async def test_what_a_sub_workflow_asks_is_in_the_message_at_once(house: TestHouse, talk: str) -> None:
