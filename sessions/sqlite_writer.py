@@ -129,8 +129,11 @@ def _begin(connection: sqlite3.Connection, *, wait: float) -> bool:
 
 
 def _finish(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-    """Run the jobs, each in its savepoint, in the transaction that has begun; commit."""
+    """Run the jobs, each in its savepoint, in the transaction that has begun; commit. A single one needs none."""
     try:
+        if len(entries) == 1:
+            _alone(connection, entries[0])
+            return
         for entry in entries:
             entry.outcome = _attempt(connection, entry.job)
         connection.execute("COMMIT")
@@ -138,6 +141,17 @@ def _finish(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         fail(entries, _translated(error))
+
+
+def _alone(connection: sqlite3.Connection, entry: Entry) -> None:
+    try:
+        value = entry.job(connection)
+    except Exception as error:  # noqa: BLE001 - whoever submitted the job gets its error
+        connection.execute("ROLLBACK")
+        entry.outcome = (False, error if isinstance(error, ParlanceError) else _translated(error))
+        return
+    connection.execute("COMMIT")
+    entry.outcome = (True, value)
 
 
 def _attempt(connection: sqlite3.Connection, job: Job) -> Outcome:
