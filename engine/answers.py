@@ -12,7 +12,8 @@ from engine.nodes.outputs import Misfit, writes_of
 from engine.ports import DID_HAPPEN, RunRecord, RunStore, Wait
 from engine.workflow import Workflow
 
-_MANY = 1_000_000
+_NAMED = 20
+"""How many of the questions that wait are named where another one was meant."""
 
 
 async def find_wait(store: RunStore, run: RunRecord, node: str, iteration: int | None) -> Wait:
@@ -20,21 +21,19 @@ async def find_wait(store: RunStore, run: RunRecord, node: str, iteration: int |
 
     `node` is a node's id or a path. NotFound names what waits.
     """
-    waits = await store.waits(root_id=run.root_id or run.id, answered=None, limit=_MANY)
-    waits = [wait for wait in waits if wait.run_id == run.id or wait.path.startswith(run.prefix)]
-    meant = [wait for wait in waits if _is_meant(wait, run.prefix, node, iteration)]
-    meant = [wait for wait in meant if wait.run_id == run.id and wait.answered_at is None] or meant
-    if not meant:
-        if run.end_event is not None:
-            return await _of_ended(store, run, node, iteration)
-        raise _nothing(run, node, [wait for wait in waits if wait.answered_at is None])
-    return next((wait for wait in meant if wait.answered_at is None), meant[-1])
-
-
-def _is_meant(wait: Wait, prefix: str, node: str, iteration: int | None) -> bool:
-    if iteration is not None and wait.iteration != iteration:
-        return False
-    return node in (wait.path, wait.path.removeprefix(prefix), wait.node)
+    root, at = run.root_id or run.id, {node, run.prefix + node}
+    own = await store.waits(run_id=run.id, at=at, iteration=iteration, limit=1)
+    if not own:
+        own = await store.waits(root_id=root, under=run.prefix, at=at, iteration=iteration, limit=1)
+    if not own:
+        own = await store.waits(
+            root_id=root, under=run.prefix, at=at, iteration=iteration, answered=None, newest=True, limit=1
+        )
+    if own:
+        return own[0]
+    if run.end_event is not None:
+        return await _of_ended(store, run, node, iteration)
+    raise _nothing(run, node, await store.waits(root_id=root, under=run.prefix, limit=_NAMED + 1))
 
 
 async def _of_ended(store: RunStore, run: RunRecord, node: str, iteration: int | None) -> Wait:
@@ -62,8 +61,9 @@ async def _of_ended(store: RunStore, run: RunRecord, node: str, iteration: int |
 def _nothing(run: RunRecord, node: str, waits: Sequence[Wait]) -> NotFound:
     if not waits:
         return NotFound(f"Run {run.id} waits for no answer.", "Look at the run to see what it does.")
-    names = ", ".join(dict.fromkeys(wait.path.removeprefix(run.prefix) for wait in waits))
-    return NotFound(f"Nothing waits at '{node}' in run {run.id}.", f"What waits: {names}.")
+    names = list(dict.fromkeys(wait.path.removeprefix(run.prefix) for wait in waits[:_NAMED]))
+    more = " and more" if len(waits) > _NAMED else ""
+    return NotFound(f"Nothing waits at '{node}' in run {run.id}.", f"What waits: {', '.join(names)}{more}.")
 
 
 def read_answer(wait: Wait, workflow: Workflow, value: Any) -> Any:

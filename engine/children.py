@@ -115,11 +115,12 @@ class Children:
         await self.dispatcher.cancel(run_id)
         return await self.view(run_id)
 
-    async def stop_all(self, run_id: str, *, failed: bool) -> list[RunRecord]:
-        """Stop the children of a run that is coming to its end; those that had not ended. Where it has failed, what
-        must not happen twice may end in them too.
+    async def stop_all(self, run_id: str, *, failed: bool, path: str | None = None) -> list[RunRecord]:
+        """Stop the children of a run that is coming to its end, or of the visit at a `path` that is; those that had
+        not ended. Where the run has failed, what must not happen twice may end in them too.
         """
-        left = [child for child in await self._store.children(run_id) if child.end_event is None]
+        found = [child for child in await self._store.children(run_id) if child.end_event is None]
+        left = [child for child in found if path is None or is_part_of(child, path)]
         await asyncio.gather(*(self._end(child.id, failed=failed) for child in left))
         return left
 

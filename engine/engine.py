@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.again import anew, check_node, check_recorded, check_root, kept_rows
@@ -23,7 +23,7 @@ from engine.made import made_inputs
 from engine.nodes import Services
 from engine.nodes.step import Secrets
 from engine.pins import Resolver, SavedWorkflows, pin
-from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore
+from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore, Wait
 from engine.rehearsal import rehearsal_of, replayed
 from engine.simulate import Recorded
 from engine.view import summary_view, time_text, wait_view
@@ -32,6 +32,10 @@ from engine.workflow import Workflow
 if TYPE_CHECKING:
     from tools.registry import ToolRegistry
     from tools.sandbox.pool import Sandbox
+
+
+_MANY = 1000
+"""From so many questions on they are described on a thread."""
 
 
 class SystemClock:
@@ -256,10 +260,7 @@ class Engine:
         """The open questions of all runs, oldest first, as in a run's view, each with its `run_id` (the one that a
         person started) and `asked_at`."""
         found = await self.store.waits(owner=owner, conversation_id=conversation_id, limit=limit)
-        return [
-            {"run_id": wait.root_id, **wait_view(wait), "asked_at": time_text(wait.created_at)}
-            for wait in found
-        ]
+        return _asked(found) if len(found) < _MANY else await asyncio.to_thread(_asked, found)
 
     def events(self, run_id: str, after: int = 0, *, until_waiting: bool = False) -> AsyncIterator[RunEvent]:
         """The run's events above `after`: those stored, then those that come; ends after run_ended, or as soon as
@@ -333,3 +334,9 @@ class Engine:
     def _saved_of(self, owner: str) -> Resolver | None:
         saved = self._saved
         return None if saved is None else lambda name: saved(owner, name)
+
+
+def _asked(waits: Sequence[Wait]) -> list[dict[str, Any]]:
+    return [
+        {"run_id": wait.root_id, **wait_view(wait), "asked_at": time_text(wait.created_at)} for wait in waits
+    ]

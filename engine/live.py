@@ -188,6 +188,8 @@ class LiveRun:
             each.went_to(step.attempt)
             if outcome.error is None:
                 return await self._succeed(each, step, outcome, "ok")
+            if each.node.each is not None and not self._may_try_again(each, outcome.error):
+                await self._stop_children(failed=True, path=step.path)
             if self._is_dealt_with(each, outcome.error):
                 return await self._succeed(each, step, dealt_with(step, outcome), "failed")
             if not self._may_try_again(each, outcome.error):
@@ -377,13 +379,15 @@ class LiveRun:
         except ParlanceError as trouble:
             self._let_go(trouble)
 
-    async def _stop_children(self, *, failed: bool) -> None:
-        """Nobody waits any more for the runs that this one has started. What they used counts all the same."""
+    async def _stop_children(self, *, failed: bool, path: str | None = None) -> None:
+        """Nobody waits any more for the runs that this one has started, or that the visit at `path` has. What they used
+        counts all the same.
+        """
         children, nodes = self._services.children, self.plan.workflow.nodes.values()
         if children is None or not any(node.each or node.kind == "subflow" for node in nodes):
             return
         try:
-            for child in await children.stop_all(self.ledger.record.id, failed=failed):
+            for child in await children.stop_all(self.ledger.record.id, failed=failed, path=path):
                 for each in self._open.values():
                     each.step = each.step or self._step(each)
                     if is_part_of(child, each.step.path):

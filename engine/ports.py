@@ -450,10 +450,15 @@ class RunStore(Protocol):
         conversation_id: str | None = None,
         answered: bool | None = False,
         due_before: float | None = None,
+        at: Collection[str] = (),
+        under: str | None = None,
+        iteration: int | None = None,
+        newest: bool = False,
         limit: int = 1000,
     ) -> list[Wait]:
-        """Waits of runs that have not ended, oldest first; `answered` None for both, and where a run is named
-        also after its end."""
+        """Waits of visits that have not ended, oldest first, or `newest`; `answered` None for both, and where a run is
+        named also after its end. `at` are paths and ids of nodes of which one is meant, `under` is how the path
+        begins."""
         ...
 
     async def children(self, run_id: str) -> list[RunRecord]:

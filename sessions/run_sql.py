@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sessions.run_rows import RUN_COLUMNS, WAIT_COLUMNS
 
@@ -70,8 +70,12 @@ INSERT_WAIT = (
 )
 ASKED = "UPDATE runs SET asked = 1 WHERE no = ?"
 CLOSE_WAITS = "UPDATE waits SET closed = 1 WHERE run_id = ?"
+CLOSE_VISIT = """
+    UPDATE waits SET closed = 1 WHERE run_id = ? AND node = ? AND iteration = ? AND closed = 0
+    AND answered_at IS NULL"""
 ALL_WAITS = "SELECT w.* FROM waits w WHERE 1 = 1"
 WAITS = "SELECT w.* FROM waits w WHERE w.closed = 0"
+NEWEST_WAITS = "ORDER BY w.created_at DESC, w.no DESC LIMIT ?"
 OLDEST_WAITS = "ORDER BY w.created_at, w.no LIMIT ?"
 WAITS_AT = """
     SELECT w.* FROM waits w WHERE w.run_id = ? AND w.path = ? AND w.iteration = ?
@@ -153,6 +157,23 @@ def which_waits(
     }
     answers = {None: [], False: ["w.answered_at IS NULL"], True: ["w.answered_at IS NOT NULL"]}
     return _all_of(tests, answers[answered])
+
+
+def where_waits(at: Collection[str], under: str | None, iteration: int | None) -> tuple[str, list[object]]:
+    """The condition on where in its run a wait is, and its values."""
+    tests: list[str] = []
+    values: list[object] = []
+    if at:
+        places = ", ".join("?" * len(at))
+        tests.append(f"(w.path IN ({places}) OR w.node IN ({places}))")
+        values += [*at, *at]
+    if under:
+        tests.append("substr(w.path, 1, ?) = ?")
+        values += [len(under), under]
+    if iteration is not None:
+        tests.append("w.iteration = ?")
+        values.append(iteration)
+    return " AND ".join(tests) or "1 = 1", values
 
 
 def _all_of(tests: Mapping[str, object], plain: Sequence[str]) -> tuple[str, list[object]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from engine.ports import NodeRow, Park, Process, RunEnd, RunRecord, RunStatus, Signal, Wait
@@ -29,6 +29,8 @@ from sessions.writer import Entry
 
 _MANY = 2000
 """From so many rows on they are read on a thread: 10,000 would keep the loop for 60 ms."""
+
+_MANY_WAITS = 500
 
 
 class SqlDatabase(Protocol):
@@ -97,13 +99,21 @@ class SqlRunStore:
         conversation_id: str | None = None,
         answered: bool | None = False,
         due_before: float | None = None,
+        at: Collection[str] = (),
+        under: str | None = None,
+        iteration: int | None = None,
+        newest: bool = False,
         limit: int = 1000,
     ) -> list[Wait]:
         where, values = sql.which_waits(run_id, root_id, owner, conversation_id, answered, due_before)
+        place, places = sql.where_waits(at, under, iteration)
         history = answered is None and (run_id is not None or root_id is not None)
         which = sql.ALL_WAITS if history else sql.WAITS
-        found = await self._fetch(f"{which} AND {where} {sql.OLDEST_WAITS}", *values, limit)
-        return [wait_of(row) for row in found]
+        order = sql.NEWEST_WAITS if newest else sql.OLDEST_WAITS
+        found = await self._fetch(f"{which} AND {where} AND {place} {order}", *values, *places, limit)
+        if len(found) < _MANY_WAITS:
+            return [wait_of(row) for row in found]
+        return await asyncio.to_thread(lambda: [wait_of(row) for row in found])
 
     async def children(self, run_id: str) -> list[RunRecord]:
         return [record_of(row) for row in await self._fetch(sql.CHILDREN, run_id)]

@@ -91,6 +91,8 @@ class Addition:
             raise fence_lost(self.run_id)
         if self.rows:
             writes.add_rows(connection, run["no"], self.rows)
+            if run["asked"]:
+                writes.close_visits(connection, self.run_id, self.rows)
         if self.waits:
             connection.executemany(sql.INSERT_WAIT, [wait_values(wait) for wait in self.waits])
             connection.execute(sql.ASKED, (run["no"],))
@@ -168,6 +170,12 @@ class RunWrites:
             connection.execute(sql.CLOSE_WAITS, (run["id"],))
         if run["parent_id"] is not None:
             self.wake(connection, run["parent_id"])
+
+    def close_visits(self, connection: Connection, run_id: str, rows: Iterable[NodeRow]) -> None:
+        """Nobody can answer any more what an ended visit still asks."""
+        for row in rows:
+            if row.ends_visit and row.status not in sql.OPEN_STATUSES:
+                connection.execute(sql.CLOSE_VISIT, cleaned((run_id, row.node, row.iteration)))
 
     def park(self, connection: Connection, run: Columns, park: Park) -> bool:
         """Let go of the run, whose activity ends here; False when it was woken meanwhile."""
