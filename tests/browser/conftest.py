@@ -1,4 +1,8 @@
-"""A real Chromium before a real server. Every page's requests and errors are watched, in every test."""
+"""A real Chromium before a real server. Every page's requests and errors are watched, in every test.
+
+What costs seconds to set up is shared by all tests here, because nothing of a test is left in it: the browser, its
+windows with their caches, and the servers, where each test has conversations of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.server import Server, answer, with_model
 from tests.fakes.openai_server import FakeOpenAI
 from tests.loop_guard import watched
 
 CHROMIUM = "/usr/bin/chromium"
+DESKTOP = ViewportSize(width=1440, height=900)
+PASSWORD = "open sesame"
+STORED = "local_storage,indexeddb,service_workers"
 expect.set_options(timeout=15_000)
 
 
@@ -27,12 +34,29 @@ class Tab:
         self.errors: list[str] = []
         page.set_default_timeout(15_000)
         page.on("request", self._requested)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self._broke)
 
     def _requested(self, request: Any) -> None:
         own = (self.url, self.url.replace("http", "ws", 1), "data:", "blob:")
         if not request.url.startswith(own):
             self.foreign.append(request.url)
+
+    def _broke(self, error: Any) -> None:
+        self.errors.append(str(error))
+
+    def leave(self) -> None:
+        """Let the page go, so that another test can open one in its window."""
+        self.page.goto("about:blank")
+        self.page.remove_listener("request", self._requested)
+        self.page.remove_listener("pageerror", self._broke)
+        self.page.unroute_all()
+        context = self.page.context
+        session = context.new_cdp_session(self.page)
+        session.send("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": STORED})
+        session.detach()
+        context.clear_cookies()
+        context.clear_permissions()
+        self.page.mouse.move(0, 0)
 
     def open(self, path: str = "/") -> Tab:
         self.page.goto(self.url + path)
@@ -105,13 +129,47 @@ def _free_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not slow, f"The event loop was kept busy: {'; '.join(slow)}."
 
 
-@pytest.fixture(scope="module")
+class Windows:
+    """Windows of the browser, one for each page a test has open. They outlive it, for their cache of scripts.
+
+    A page that is opened where one was before takes a fifth of the time of one in a window just made.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._kept: list[Page] = []
+
+    def page(self, place: int) -> Page:
+        """The page at this place, blank."""
+        if place == len(self._kept):
+            self._kept.append(self._browser.new_context(viewport=DESKTOP).new_page())
+        return self._kept[place]
+
+    def clear(self, tabs: list[Tab]) -> None:
+        """Leave nothing of these pages, which are at the first places. A window that can't be cleared is not kept."""
+        clean: list[Page] = []
+        self._kept[: len(tabs)] = []
+        try:
+            for tab in tabs:
+                if not tab.page.is_closed():
+                    tab.leave()
+                    clean.append(tab.page)
+        finally:
+            self._kept[:0] = clean
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Closed before other modules run: Playwright keeps an event loop running in this thread, as they do."""
+    """Closed before other tests run: Playwright keeps an event loop running in this thread, as they do."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="package")
+def windows(browser: Browser) -> Windows:
+    return Windows(browser)
 
 
 @pytest.fixture(scope="package")
@@ -128,23 +186,48 @@ def server(tmp_path_factory: pytest.TempPathFactory, model: FakeOpenAI) -> Itera
     running.stop()
 
 
+@pytest.fixture(scope="package")
+def _mortal(tmp_path_factory: pytest.TempPathFactory, model: FakeOpenAI) -> Iterator[Server]:
+    one = Server(tmp_path_factory.mktemp("mortal"), **with_model(model)).start()
+    yield one
+    one.stop()
+
+
 @pytest.fixture
-def open_tab(browser: Browser, server: Server) -> Iterator[OpenTab]:
-    """Open the page; with a `url` that of another server. At the end no page may have broken or called out."""
-    tabs: list[Tab] = []
-    contexts = []
+def mortal(_mortal: Server) -> Server:
+    """A server for tests that kill it; the next one finds it alive again."""
+    return _mortal if _mortal.alive else _mortal.again()
+
+
+@pytest.fixture(scope="package")
+def guarded(tmp_path_factory: pytest.TempPathFactory, model: FakeOpenAI) -> Iterator[Server]:
+    """A server that asks for a password; who signs in does so for one test."""
+    one = Server(tmp_path_factory.mktemp("guarded"), PARLANCE_PASSWORD=PASSWORD, **with_model(model)).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def open_tab(browser: Browser, windows: Windows, server: Server) -> Iterator[OpenTab]:
+    """Open the page; with a `url` that of another server, with options of a context in a window of its own.
+
+    At the end no page may have broken or called out.
+    """
+    kept: list[Tab] = []
+    own: list[Tab] = []
 
     def opened(path: str = "/", *, url: str | None = None, **options: Any) -> Tab:
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        contexts.append(context)
-        tabs.append(Tab(context.new_page(), url or server.url))
-        return tabs[-1].open(path)
+        page = browser.new_context(**{"viewport": DESKTOP, **options}).new_page() if options else None
+        tab = Tab(page or windows.page(len(kept)), url or server.url)
+        (own if options else kept).append(tab)
+        return tab.open(path)
 
     yield opened
     print(server.log()[-4000:])  # shown when the test fails
-    found = [(tab.foreign, tab.errors) for tab in tabs]
-    for context in contexts:
-        context.close()
+    windows.clear(kept)
+    for tab in own:
+        tab.page.context.close()
+    found = [(tab.foreign, tab.errors) for tab in (*kept, *own)]
     assert all(foreign == [] for foreign, _ in found), found
     assert all(errors == [] for _, errors in found), found
 

@@ -194,6 +194,14 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self._said: list[str] = []
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def again(self) -> Server:
+        """The next process, where the one before was: open pages find it."""
+        return self.start(port=self.url.rsplit(":", 1)[1])
+
     def start(self, port: str = "0") -> Server:
         keep = {name: value for name, value in os.environ.items() if not name.startswith("PARLANCE_")}
         environment = {**keep, "PARLANCE_HOME": str(self.home), **self._settings}

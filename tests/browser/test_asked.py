@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab, Tab
-from tests.browser.server import EVIL, Server, with_model
-from tests.fakes.openai_server import FakeOpenAI
+from tests.browser.server import EVIL, Server
 
 pytestmark = pytest.mark.slow
 
@@ -106,27 +104,23 @@ def test_a_question_is_answered_and_who_comes_second_is_told(open_tab: OpenTab) 
 
 
 def test_a_question_is_answered_in_words_from_the_conversation_after_a_restart(
-    tmp_path: Path, open_tab: OpenTab, model: FakeOpenAI
+    open_tab: OpenTab, mortal: Server
 ) -> None:
-    own = Server(tmp_path, **with_model(model)).start()
-    try:
-        tab = open_tab(url=own.url)
-        _open(tab, NAME)
-        _run(tab)
-        card = tab.page.locator(".pl-card.pl-asked")
-        expect(card).to_contain_text("What is it called?")
-        own.kill()
-        own.start(port=own.url.rsplit(":", 1)[1])
-        expect(tab.page.get_by_text("The connection was lost.")).to_be_hidden()
-        card.get_by_role("button", name="Answer").click()
-        dialog = tab.page.get_by_role("dialog")
-        dialog.get_by_label("Your answer").fill("Zebra: 100%")
-        dialog.get_by_role("button", name="Send the answer").click()
-        expect(dialog).to_have_count(0)
-        expect(card).to_contain_text("Zebra: 100% · answered by you")
-        expect(tab.work.locator(".pl-outcome")).to_contain_text("It is Zebra: 100%")
-    finally:
-        own.stop()
+    tab = open_tab(url=mortal.url)
+    _open(tab, NAME)
+    _run(tab)
+    card = tab.page.locator(".pl-card.pl-asked")
+    expect(card).to_contain_text("What is it called?")
+    mortal.kill()
+    mortal.again()
+    expect(tab.page.get_by_text("The connection was lost.")).to_be_hidden()
+    card.get_by_role("button", name="Answer").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Your answer").fill("Zebra: 100%")
+    dialog.get_by_role("button", name="Send the answer").click()
+    expect(dialog).to_have_count(0)
+    expect(card).to_contain_text("Zebra: 100% · answered by you")
+    expect(tab.work.locator(".pl-outcome")).to_contain_text("It is Zebra: 100%")
 
 
 def test_a_question_is_text_wherever_it_is_shown(tab: Tab) -> None:
@@ -165,31 +159,25 @@ def silent_server() -> Iterator[socket.socket]:
 
 
 def test_what_may_have_happened_is_asked_about(
-    tmp_path: Path, open_tab: OpenTab, model: FakeOpenAI, silent_server: socket.socket
+    open_tab: OpenTab, mortal: Server, silent_server: socket.socket
 ) -> None:
-    own = Server(tmp_path, **with_model(model)).start()
-    try:
-        tab = open_tab(url=own.url)
-        _open(tab, ONCE % silent_server.getsockname()[1])
-        _run(tab)
-        silent_server.settimeout(20)
-        call, _ = silent_server.accept()
-        assert call.recv(1000).startswith(b"GET /pay")
-        own.kill()
-        call.close()
-        own.start(port=own.url.rsplit(":", 1)[1])
-        asked = tab.work.locator(".pl-run-asks .pl-asked.unknown")
-        expect(asked).to_contain_text("May have happened", timeout=40_000)
-        expect(tab.work.locator(".pl-run-head")).to_contain_text("may have happened")
-        expect(tab.work.locator('.pl-run-graph [data-node="pay"]')).to_have_attribute(
-            "data-status", "unknown"
-        )
-        expect(tab.page.locator(".pl-card.pl-asked.unknown")).to_contain_text("May have happened")
-        asked.get_by_role("button", name="It did happen").click()
-        expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
-        expect(asked).to_contain_text("answered by you")
-    finally:
-        own.stop()
+    tab = open_tab(url=mortal.url)
+    _open(tab, ONCE % silent_server.getsockname()[1])
+    _run(tab)
+    silent_server.settimeout(20)
+    call, _ = silent_server.accept()
+    assert call.recv(1000).startswith(b"GET /pay")
+    mortal.kill()
+    call.close()
+    mortal.again()
+    asked = tab.work.locator(".pl-run-asks .pl-asked.unknown")
+    expect(asked).to_contain_text("May have happened", timeout=40_000)
+    expect(tab.work.locator(".pl-run-head")).to_contain_text("may have happened")
+    expect(tab.work.locator('.pl-run-graph [data-node="pay"]')).to_have_attribute("data-status", "unknown")
+    expect(tab.page.locator(".pl-card.pl-asked.unknown")).to_contain_text("May have happened")
+    asked.get_by_role("button", name="It did happen").click()
+    expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
+    expect(asked).to_contain_text("answered by you")
 
 
 def test_the_course_of_a_run_has_a_bar_for_each_step_and_groups_elements(tab: Tab) -> None:

@@ -110,3 +110,4 @@ def test_leaving_asks_only_where_the_browser_keeps_nothing(tab: Tab) -> None:
     tab.page.reload()
     tab.page.wait_for_selector("body[data-pl-ready]", state="attached")
     assert asked == ["beforeunload"]
+    tab.page.close()  # a page that answers dialogs by itself is none for other tests

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab, Tab
-from tests.browser.server import TICKET, Server, with_model
-from tests.fakes.openai_server import FakeOpenAI
+from tests.browser.server import TICKET, Server
 
 pytestmark = pytest.mark.slow
 MODEL_LOADS = 60_000
@@ -80,24 +79,19 @@ def test_a_fresh_machine_without_a_key_and_a_kill_in_mid_run(tmp_path: Path, ope
         server.stop()
 
 
-def test_an_open_page_finds_the_server_again(tmp_path: Path, open_tab: OpenTab, model: FakeOpenAI) -> None:
+def test_an_open_page_finds_the_server_again(open_tab: OpenTab, mortal: Server) -> None:
     """The page of a server that ends and comes back on the same port goes on by itself."""
-    own = Server(tmp_path, **with_model(model)).start()
-    try:
-        tab = open_tab(url=own.url)
-        tab.ask("Triage tickets")
-        tab.tab("Run")
-        tab.field("ticket").fill(TICKET)
-        port = own.url.rsplit(":", 1)[1]
-        own.kill()
-        expect(tab.page.get_by_text("The connection was lost.")).to_be_visible()
-        own.start(port=port)
-        expect(tab.page.get_by_text("The connection was lost.")).to_be_hidden()
-        expect(tab.field("ticket")).to_have_value("")  # the new process has made a form of its own
-        tab.field("ticket").fill(TICKET)
-        tab.work.get_by_role("button", name="Run workflow").click()
-        expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
-        tab.ask("Are you there?")
-        expect(tab.answers.last).to_contain_text("You said: Are you there?")
-    finally:
-        own.stop()
+    tab = open_tab(url=mortal.url)
+    tab.ask("Triage tickets")
+    tab.tab("Run")
+    tab.field("ticket").fill(TICKET)
+    mortal.kill()
+    expect(tab.page.get_by_text("The connection was lost.")).to_be_visible()
+    mortal.again()
+    expect(tab.page.get_by_text("The connection was lost.")).to_be_hidden()
+    expect(tab.field("ticket")).to_have_value("")  # the new process has made a form of its own
+    tab.field("ticket").fill(TICKET)
+    tab.work.get_by_role("button", name="Run workflow").click()
+    expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
+    tab.ask("Are you there?")
+    expect(tab.answers.last).to_contain_text("You said: Are you there?")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import OpenTab, Tab
-from tests.browser.server import EVIL, Server, with_model
-from tests.fakes.openai_server import FakeOpenAI
+from tests.browser.conftest import PASSWORD, OpenTab, Tab
+from tests.browser.server import EVIL, Server
 
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
@@ -140,12 +137,16 @@ def test_on_a_phone_one_pane_shows_at_a_time(open_tab: OpenTab) -> None:
 
 
 def test_light_and_dark_follow_the_system(open_tab: OpenTab) -> None:
-    def brightness(tab: Tab) -> int:
+    def brightness() -> int:
         colour = tab.page.evaluate("getComputedStyle(document.querySelector('#pl-chat')).backgroundColor")
         return sum(int(part) for part in colour[4:-1].split(","))
 
-    assert brightness(open_tab(color_scheme="light")) > 600
-    assert brightness(open_tab(color_scheme="dark")) < 150
+    tab = open_tab(color_scheme="light")
+    assert brightness() > 600
+    tab.page.emulate_media(color_scheme="dark")
+    tab.page.reload()
+    tab.page.wait_for_selector("body[data-pl-ready]", state="attached")
+    assert brightness() < 150
 
 
 def test_conversations_are_made_found_named_and_deleted(tab: Tab) -> None:
@@ -205,32 +206,26 @@ def test_a_conversation_that_does_not_exist_leads_to_a_new_one(open_tab: OpenTab
     tab.page.wait_for_function("!location.search")
 
 
-def test_with_a_password_the_page_and_its_socket_ask_for_it(
-    tmp_path: Path, open_tab: OpenTab, browser: Browser, model: FakeOpenAI
-) -> None:
-    own = Server(tmp_path, PARLANCE_PASSWORD="open sesame", **with_model(model)).start()
-    try:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(own.url)
-        page.wait_for_url("**/login**")
-        refused = page.evaluate(
-            """() => new Promise(resolve => {
-                const socket = new WebSocket(`ws://${location.host}/page/socket`);
-                socket.onopen = () => resolve("open");
-                socket.onclose = () => resolve("closed");
-            })"""
-        )
-        assert refused == "closed"
-        page.get_by_label("Password").fill("open sesame")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("body[data-pl-ready]", state="attached")
-        tab = Tab(page, own.url)
-        tab.ask("Hello")
-        expect(tab.answers.last).to_contain_text("You said: Hello")
-        context.clear_cookies()
-        page.evaluate("parlance.disconnect()")
-        page.wait_for_url("**/login**")
-        context.close()
-    finally:
-        own.stop()
+def test_with_a_password_the_page_and_its_socket_ask_for_it(browser: Browser, guarded: Server) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(guarded.url)
+    page.wait_for_url("**/login**")
+    refused = page.evaluate(
+        """() => new Promise(resolve => {
+            const socket = new WebSocket(`ws://${location.host}/page/socket`);
+            socket.onopen = () => resolve("open");
+            socket.onclose = () => resolve("closed");
+        })"""
+    )
+    assert refused == "closed"
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("body[data-pl-ready]", state="attached")
+    tab = Tab(page, guarded.url)
+    tab.ask("Hello")
+    expect(tab.answers.last).to_contain_text("You said: Hello")
+    context.clear_cookies()
+    page.evaluate("parlance.disconnect()")
+    page.wait_for_url("**/login**")
+    context.close()

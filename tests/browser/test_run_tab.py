@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab, Tab
-from tests.browser.server import TICKET, Server, with_model
-from tests.fakes.openai_server import FakeOpenAI
+from tests.browser.server import TICKET, Server
 
 pytestmark = pytest.mark.slow
 ZOOMED = "than => Number(document.querySelector('#pl-tab-graph .pl-picture').dataset.zoom) > than"
@@ -55,8 +52,8 @@ def test_an_older_run_stands_apart_from_a_newer_workflow(tab: Tab) -> None:
     expect(earlier.locator(".pl-outcome")).to_be_visible()
 
 
-def test_a_long_result_shows_its_beginning_and_all_on_demand(open_tab: OpenTab) -> None:
-    tab = open_tab(permissions=["clipboard-read", "clipboard-write"])
+def test_a_long_result_shows_its_beginning_and_all_on_demand(tab: Tab) -> None:
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab.ask("great length")
     tab.tab("Run")
     _run(tab)
@@ -106,27 +103,21 @@ def test_a_wide_graph_is_fitted_and_sized_by_buttons_keys_and_wheel(tab: Tab) ->
     assert small.evaluate("e => e.clientHeight") <= 460
 
 
-def test_while_the_server_is_away_the_clock_stands(
-    tmp_path: Path, open_tab: OpenTab, model: FakeOpenAI
-) -> None:
-    own = Server(tmp_path, **with_model(model)).start()
-    try:
-        tab = open_tab(url=own.url)
-        tab.ask("Triage tickets")
-        tab.tab("Run")
-        tab.field("ticket").fill("slowly " + TICKET)
-        _run(tab)
-        expect(tab.work.locator(".pl-run-head")).to_contain_text("running")
-        own.kill()
-        lost = tab.page.get_by_text("The connection was lost.")
-        expect(lost).to_be_visible()
-        time = tab.work.locator(".pl-facts-list dd").first
-        stands = time.inner_text()
-        tab.page.wait_for_timeout(1600)  # what is looked for is that nothing happens
-        assert time.inner_text() == stands
-        pill, chip = lost.bounding_box(), tab.page.locator(".pl-model").bounding_box()
-        assert pill
-        assert chip
-        assert pill["y"] >= chip["y"] + chip["height"]
-    finally:
-        own.stop()
+def test_while_the_server_is_away_the_clock_stands(open_tab: OpenTab, mortal: Server) -> None:
+    tab = open_tab(url=mortal.url)
+    tab.ask("Triage tickets")
+    tab.tab("Run")
+    tab.field("ticket").fill("slowly " + TICKET)
+    _run(tab)
+    expect(tab.work.locator(".pl-run-head")).to_contain_text("running")
+    mortal.kill()
+    lost = tab.page.get_by_text("The connection was lost.")
+    expect(lost).to_be_visible()
+    time = tab.work.locator(".pl-facts-list dd").first
+    stands = time.inner_text()
+    tab.page.wait_for_timeout(1600)  # what is looked for is that nothing happens
+    assert time.inner_text() == stands
+    pill, chip = lost.bounding_box(), tab.page.locator(".pl-model").bounding_box()
+    assert pill
+    assert chip
+    assert pill["y"] >= chip["y"] + chip["height"]

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import OpenTab, Tab
-from tests.browser.server import Server, with_model
-from tests.fakes.openai_server import FakeOpenAI
+from tests.browser.conftest import PASSWORD, OpenTab, Tab
+from tests.browser.server import Server
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def guarded(tmp_path: Path, model: FakeOpenAI) -> Iterator[Server]:
-    own = Server(tmp_path, PARLANCE_PASSWORD="open sesame", **with_model(model)).start()
-    yield own
-    own.stop()
 
 
 def _sign_in(context: BrowserContext, url: str) -> Tab:
     page: Page = context.new_page()
     page.goto(url)
     page.wait_for_url("**/login**")
-    page.get_by_label("Password").fill("open sesame")
+    page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector("body[data-pl-ready]", state="attached")
     return Tab(page, url)
@@ -48,7 +37,7 @@ def test_signing_out_leads_every_page_to_the_form_and_holds_after_a_restart(
         tab.page.wait_for_url("**/login**")
     assert first.page.evaluate("localStorage.length") == 0
     guarded.stop()
-    guarded.start(port=guarded.url.rsplit(":", 1)[1])
+    guarded.again()
     context.add_cookies(cookies)  # somebody has kept a copy
     first.page.goto(guarded.url)
     first.page.wait_for_url("**/login**")
