@@ -112,7 +112,7 @@ class Actions:
         conversation = given.get("conversation") or (await self._service.create(owner)).id
         summary = str(given.get("summary") or "").strip() or "Edited by hand"
         saved = await self._service.save_yaml(owner, conversation, str(given.get("yaml") or ""), summary)
-        return {"conversation": conversation, "version": saved.version}
+        return {"conversation": conversation, "workflow": saved.name, "version": saved.version}
 
     async def _restore(self, owner: str, given: Given) -> Answer:
         saved = await self._service.restore(owner, _id(given, "conversation"), int(given.get("version") or 0))

@@ -26,28 +26,35 @@ AS_JSON = ("list", "dict", "object", "any")
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What is to be filled in, and with what it starts: the last run's inputs, else the defaults."""
+    """What is to be filled in for a version of a workflow, and with what it starts: the last run's inputs, else the
+    defaults.
+    """
 
     conversation: str
+    version: str
     fields: tuple[Field, ...]
     last: Mapping[str, Any]
     example: Mapping[str, Any]
+    typed: Mapping[str, Any]
 
 
 def run_form(house: House, key: gr.Textbox) -> None:
-    """Render the form anew when `key` changes: {"conversation": id, "version": n} as JSON, or nothing."""
+    """Render the form anew when `key` changes: {"conversation": id, "version": n} as JSON, or nothing. What is to
+    stand in the new form, as a person typed it into the one before, comes as `typed`, by the inputs' names.
+    """
 
     @gr.render(inputs=[key], triggers=[key.change], show_progress="hidden")
     def fill(text: str | None) -> None:
         owner = house.owner_of(LocalContext.request.get())
-        conversation = json.loads(text or "{}").get("conversation")
-        if owner and conversation:
-            form = run_in_loop(_read, house, owner, str(conversation))
+        wanted = json.loads(text or "{}")
+        if owner and wanted.get("conversation"):
+            typed = wanted.get("typed") or {}
+            form = run_in_loop(_read, house, owner, str(wanted["conversation"]), typed)
             if form:
                 _build(house, form)
 
 
-async def _read(house: House, owner: str, conversation_id: str) -> _Form | None:
+async def _read(house: House, owner: str, conversation_id: str, typed: Mapping[str, Any]) -> _Form | None:
     """What the conversation's workflow asks for; None where it has none or one that cannot run."""
     from engine.check import check
 
@@ -64,9 +71,11 @@ async def _read(house: House, owner: str, conversation_id: str) -> _Form | None:
     example = house.gallery.of(current.name)
     return _Form(
         conversation_id,
+        f"{current.name}-{current.version}",
         tuple(workflow.fields[name] for name in workflow.inputs),
         runs[-1]["inputs"] if runs else {},
         _fitting(workflow, example.inputs if example else {}),
+        typed,
     )
 
 
@@ -82,7 +91,10 @@ def _build(house: House, form: _Form) -> None:
             gr.Markdown("This workflow asks for nothing. Just run it.", elem_classes="pl-form-note")
         trouble = gr.Markdown(visible=False, elem_id="pl-form-trouble")
         with gr.Row(elem_id="pl-form-acts"):
-            start = gr.Button("Run workflow", variant="primary", elem_id="pl-run")
+            start = gr.Button(
+                "Run workflow", variant="primary", elem_id="pl-run", elem_classes=f"pl-of-{form.version}"
+            )
+            save = gr.Button("Save and run", variant="primary", elem_id="pl-save-run")
             if form.example:
                 fill = gr.Button("Fill in an example", variant="secondary", elem_id="pl-example")
                 examples = [_shown(field, form.example.get(field.name)) for field in form.fields]
@@ -103,6 +115,7 @@ def _build(house: House, form: _Form) -> None:
             return gr.Markdown(as_words(str(error)), visible=True)
         return gr.Markdown("", visible=False)
 
+    save.click(fn=None, js="() => parlance.saveAndRun()", api_visibility="private")
     start.click(
         run,
         inputs=parts,
@@ -115,10 +128,10 @@ def _build(house: House, form: _Form) -> None:
 
 
 def _component(form: _Form, field: Field) -> Any:
-    """The Gradio field for one input; what is typed into it outlives a new version of the workflow."""
+    """The Gradio field for one input."""
     last = form.last.get(field.name, MISSING)
     start = last if last is not MISSING else None if field.default is MISSING else field.default
-    value = _shown(field, start)
+    value = form.typed.get(field.name, _shown(field, start))
     label = field.name.replace("_", " ") + ("" if field.required else " (optional)")
     about: dict[str, Any] = {"label": label, "info": field.description or None, "value": value}
     about |= {"elem_id": f"pl-input-{field.name}", "interactive": True}
@@ -127,9 +140,10 @@ def _component(form: _Form, field: Field) -> Any:
     if field.enum:
         choices = [*field.enum] if field.required else ["", *field.enum]
         nothing = None if field.required else ""
-        return gr.Dropdown(choices=choices, **{**about, "value": start if start in field.enum else nothing})
+        chosen = next((choice for choice in choices if str(choice) == str(value)), nothing)
+        return gr.Dropdown(choices=choices, **{**about, "value": chosen})
     if name == "bool":
-        return gr.Checkbox(**about)
+        return gr.Checkbox(**{**about, "value": value is True})
     if name in NUMBERS:  # as text: a number field rounds, shows 0 for nothing, and turns with the wheel
         return gr.Textbox(max_lines=1, placeholder=NUMBERS[name], elem_classes=f"pl-number {name}", **about)
     if name in AS_JSON:

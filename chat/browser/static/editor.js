@@ -136,11 +136,15 @@
     check();
   };
 
-  const save = async () => {
+  const save = async (given) => {
     const sent = text;
     const from = P.conversation;
-    const answer = await P.call("save", { conversation: from, yaml: sent, summary });
-    if (answer.error) return;
+    const answer = await P.call("save", { conversation: from, yaml: sent, summary }, given);
+    if (!answer.error) wasSaved(sent, from, answer);
+    return answer;
+  };
+
+  const wasSaved = (sent, from, answer) => {
     if (!from && P.conversation === null) {
       P.moveYaml(answer.conversation);
       P.open(answer.conversation, { pane: "work" });
@@ -151,6 +155,37 @@
     summary = "Edited by hand";
     keep();
     show();
+  };
+
+  // What stands in the editor is what runs: it is saved first, and run with the form of that version.
+  let starting = false;
+  P.saveAndRun = async () => {
+    if (starting) return;
+    starting = true;
+    P.keepForm(true);
+    const answer = await save({ quiet: true });
+    if (answer.error) {
+      P.toast("Nothing was run, as the text was not saved.", [answer.error, answer.fix].filter(Boolean).join(" "));
+      P.show("yaml");
+    } else if (!(await runVersion(answer))) P.toast("It was saved, but not run.", "Press “Run workflow”.");
+    P.keepForm(false);
+    starting = false;
+  };
+
+  const runVersion = async ({ conversation, workflow, version }) => {
+    for (let tries = 0; tries < 200 && P.conversation === conversation; tries++) {
+      const form = P.$(`#pl-run.pl-of-${CSS.escape(`${workflow}-${version}`)}`);
+      if (form) return form.click(), true;
+      await new Promise((resume) => setTimeout(resume, 50));
+    }
+    return false;
+  };
+
+  // For the Run tab: that Run means this text, or, where no form is yet, how to get one.
+  P.unsavedIn = () => {
+    if (!dirty()) return [];
+    if (P.workflow) return [bar("The text in the editor is not saved. Running it saves it first, as a new version.", button("Look at it", { onclick: () => P.show("yaml") }))];
+    return text.trim() ? [bar("The text in the editor is not saved. Save it, and its inputs are asked for here.", button("Open the editor", { onclick: () => P.show("yaml") }))] : [];
   };
 
   const patch = async () => {
@@ -171,10 +206,11 @@
       const right = el("span", { class: "pl-work-acts" },
         checked?.patches > 0 && button(checked.patches === 1 ? "Apply fix" : `Apply ${checked.patches} fixes`, { onclick: patch }, "wand"),
         dirty() && P.workflow && button("Discard", { onclick: showNewest }),
-        button("Save", { class: "main", onclick: save, disabled: !dirty() || !checked?.ok }));
+        button("Save", { class: "main", onclick: () => save(), disabled: !dirty() || !checked?.ok }));
       head.replaceChildren(left, right, ...bars());
     }
     if (list) showProblems();
+    P.parts.run.unsaved();
     mark();
   };
 

@@ -4,6 +4,7 @@
   const P = window.parlance;
   const { el, button, made } = P;
   let root = null;
+  let unsaved = null;
   let facts = null;
   let graph = null;
   let body = null;
@@ -12,7 +13,14 @@
   let asked = "";
 
   // The form is made when the tab is open, once per version and once more after a run began elsewhere.
-  P.formKey = () => asked;
+  P.formKey = () => (asked === "{}" ? asked : JSON.stringify({ ...JSON.parse(asked), typed: kept }));
+  // What stands in the form is put into the next one too.
+  let kept = null;
+  P.keepForm = (keeps) => (kept = keeps ? typed() : null);
+  const typed = () => Object.fromEntries(P.$$('#pl-form [id^="pl-input-"]').flatMap((field) => {
+    const control = P.$("textarea, input", field);
+    return control ? [[field.id.slice("pl-input-".length), control.type === "checkbox" ? control.checked : control.value]] : [];
+  }));
   P.askForm = () => {
     if (!root) return;
     const key = P.workflow ? JSON.stringify({ conversation: P.conversation, version: `${P.workflow.name}@${P.workflow.version}`, server: P.server }) : "{}";
@@ -26,15 +34,20 @@
   P.parts.run = {
     mount(node) {
       root = node;
+      unsaved = el("div", { class: "pl-unsaved" });
       facts = el("div", { class: "pl-run-facts" });
       graph = el("div", { class: "pl-run-graph" });
       body = el("div", { class: "pl-run-body" });
       asks = el("div", { class: "pl-run-asks", "aria-live": "polite" });
       list = el("div", { class: "pl-run-list" });
-      node.replaceChildren(P.estimateIn(), asks, facts, graph, body, list);
+      node.replaceChildren(unsaved, P.estimateIn(), asks, facts, graph, body, list);
       P.graphIn(graph);
       P.askForm();
+      this.unsaved();
       this.show();
+    },
+    unsaved() {
+      unsaved?.replaceChildren(...P.unsavedIn());
     },
     show(justEnded) {
       if (!root) return;
