@@ -4,16 +4,20 @@ or the first words after a question that takes any.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chat.assistant.render import run_result
 from sessions.conversations import Message
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
 MOST_NAMED = 5
+SETTLE_SECONDS = 3.0
+"""How long the message that answers a question waits for what comes next."""
 
 
 async def questions_for(
@@ -51,3 +55,12 @@ def which_of(found: Sequence[Mapping[str, Any]]) -> str:
         f"“{found[0]['answer']}” would answer {len(found)} open questions: {places}{more}. "
         "Answer each on its card; nothing was answered yet."
     )
+
+
+async def what_comes(engine: Engine, run_id: str) -> str | None:
+    """What the run asks next, or what it gave, in words; None where that takes longer."""
+    try:
+        async with asyncio.timeout(SETTLE_SECONDS):
+            return run_result(await engine.wait(run_id))
+    except TimeoutError:
+        return None

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 from chat.answers import Answer
-from chat.asked import questions_for, which_of
+from chat.asked import questions_for, what_comes, which_of
 from chat.events import (
     DraftChanged,
     Event,
@@ -234,6 +234,8 @@ class Turns:
         await answer.take(Text(f"“{value}” it is: {run.workflow} goes on."))
         if run.conversation_id and run.message_id:
             await self.write_questions(OpenRun(run.id, run.owner, run.conversation_id, run.message_id))
+        if came := await what_comes(self._engine, run.id):
+            await answer.take(Text(f"\n\n{came}"))
         return "ok"
 
     async def _listen(self, answer: Answer, stream: AsyncIterator[Event]) -> MessageStatus:

@@ -23,14 +23,16 @@ def run_result(run: Mapping[str, Any]) -> str:
     if run["status"] == "failed":
         return _failure(run)
     if run.get("waiting"):
-        return "\n\n".join(map(_question, run["waiting"]))
+        alone = len(run["waiting"]) == 1
+        return "\n\n".join(_question(wait, alone) for wait in run["waiting"])
     return f"The run is {run['status']}."
 
 
-def _question(wait: Mapping[str, Any]) -> str:
-    """What a run asks, and what can be said."""
+def _question(wait: Mapping[str, Any], alone: bool) -> str:
+    """What a run asks, and what can be said; the next message answers only a question that is alone."""
     options = ", ".join(f"“{option}”" for option in wait["options"])
-    how = f"Answer {options}." if options else "Answer it in the run's card."
+    free = "Answer it in your next message." if alone else "Answer it in the run's card."
+    how = f"Answer {options}." if options else free
     return f"The run waits at `{wait['node']}`: {wait['question']}\n\n{how}"
 
 

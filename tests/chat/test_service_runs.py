@@ -42,6 +42,20 @@ nodes:
   - {id: tell, tool: text_template, args: {template: "{state.times} times"}, outputs: [note]}
 """
 
+ASKS_TWICE = """\
+schema_version: "1.0"
+flow: {name: asks_twice, description: Asks two things}
+state:
+  fields:
+    sure: bool
+    times: int
+    note: str
+nodes:
+  - {id: check, ask: "Shall I?", outputs: [sure]}
+  - {id: often, ask: "How often?", options: [], outputs: [times]}
+  - {id: tell, tool: text_template, args: {template: "{state.times} times"}, outputs: [note]}
+"""
+
 OUTER = """\
 schema_version: "1.0"
 flow: {name: outer}
@@ -185,6 +199,29 @@ async def test_the_first_words_after_a_question_without_options_are_its_answer(
     assert "goes on" in text_of(await house.answer(ANN, talk, " 12 "))
     assert (await house.engine.wait(run_id))["outputs"] == {"note": "12 times"}
     assert len(house.assistant.seen) == 1
+
+
+async def test_the_message_that_answers_tells_what_comes_next(house: TestHouse, talk: str) -> None:
+    run_id = await house.service.start_run(ANN, talk, {}, ASKS_TWICE)
+    await house.engine.wait(run_id)
+    said = text_of(await house.answer(ANN, talk, "approve"))
+    assert said.endswith(
+        "goes on.\n\nThe run waits at `often`: How often?\n\nAnswer it in your next message."
+    )
+    assert text_of(await house.answer(ANN, talk, "3")).endswith("goes on.\n\n3 times")
+
+
+async def test_what_takes_long_does_not_hold_up_the_message_that_answers(
+    house: TestHouse, talk: str, tmp_path: Path
+) -> None:
+    held = ASKS.replace('tool: text_template, args: {template: "{state.choice} {state.who}"}', "%s")
+    await house.service.start_run(
+        ANN, talk, {"who": "Ann"}, held % f"tool: hold, args: {{gate: {tmp_path / 'gate'}}}"
+    )
+    await house.engine.wait((await house.service.runs(ANN))[0]["run_id"])
+    assert text_of(await house.answer(ANN, talk, "approve")) == "“approve” it is: asks goes on."
+    open_gate(tmp_path / "gate", "late")
+    assert (await with_result(house, talk)).parts[-1]["run"]["outputs"] == {"greeting": "late"}
 
 
 async def test_words_that_do_not_fit_answer_nothing_and_the_next_are_for_the_assistant(
@@ -345,7 +382,7 @@ CALLS: dict[str, Call] = {
     "resume_run": lambda service, talk, message, run: service.resume_run(BOB, run),
     "waiting": lambda service, talk, message, run: service.waiting(BOB, talk),
 }
-OWN_THINGS_ONLY = {"branches", "create", "list", "runs", "start_detached_run"}
+OWN_THINGS_ONLY = {"save_workflow", "branches", "create", "list", "runs", "start_detached_run"}
 NOBODYS = {"check", "close", "recover"}
 
 
