@@ -232,6 +232,14 @@ class ChatService:
         name, number = await self.workflows.save(owner, head.workflow, yaml, summary)
         return await self._drafted(owner, conversation_id, name, number)
 
+    async def save_workflow(self, owner: str, yaml: str, summary: str) -> dict[str, Any]:
+        """Keep a document under its `flow.name`, outside of any conversation: {name, version}. WorkflowInvalid."""
+        checked = await self._checked_workflow(owner, yaml)
+        known = {each.name for each in await self.workflows.list(owner)}
+        name = checked.name if checked.name in known else None
+        saved, version = await self.workflows.save(owner, name, yaml, summary)
+        return {"name": saved, "version": version}
+
     async def use_workflow(self, owner: str, conversation_id: str, name: str) -> Version:
         """Make the conversation about a workflow that is saved already."""
         found = await self.workflows.get(owner, name)

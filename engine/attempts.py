@@ -97,8 +97,10 @@ async def _in_time(step: Step) -> Mapping[str, Any]:
             raise
         raise _TookTooLong(
             node.id,
-            f"It took longer than its {node.timeout:g} seconds.",
-            "Raise `timeout`, or set `retry` to try again.",
+            f"It took longer than its {node.timeout:g} second{'' if node.timeout == 1 else 's'}.",
+            "Raise `timeout`."
+            if node.retry.max_attempts > 1
+            else "Raise `timeout`, or set `retry` to try again.",
             retryable=True,
         ) from None
 

@@ -20,13 +20,22 @@ from engine.errors import InputError
 FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 EXAMPLES = {
     "every 15 minutes": "*/15 * * * *",
-    "every hour hourly": "0 * * * *",
-    "every day at 9 daily": "0 9 * * *",
-    "weekdays at 8:30 Monday to Friday": "30 8 * * 1-5",
-    "every Monday at 9 weekly": "0 9 * * 1",
-    "the first day of each month at 7 monthly": "0 7 1 * *",
-    "once a year on 1 January yearly annually": "0 0 1 1 *",
+    "every hour": "0 * * * *",
+    "every day at 9": "0 9 * * *",
+    "Monday to Friday at 8:30": "30 8 * * 1-5",
+    "every Monday at 9": "0 9 * * 1",
+    "the first day of each month at 7": "0 7 1 * *",
+    "every year on 1 January": "0 0 1 1 *",
     "every night at midnight": "0 0 * * *",
+}
+SYNONYMS = {
+    "hourly": "0 * * * *",
+    "daily": "0 9 * * *",
+    "weekdays": "30 8 * * 1-5",
+    "weekly": "0 9 * * 1",
+    "monthly": "0 7 1 * *",
+    "yearly": "0 0 1 1 *",
+    "annually": "0 0 1 1 *",
 }
 COUNTED = 1000
 """Missed times are counted up to here."""
@@ -161,7 +170,7 @@ def _is_valid(word: str, what: str) -> bool:
 
 
 def _refused(expression: str, why: str) -> InputError:
-    said = EXAMPLES | {cron: cron for cron in EXAMPLES.values()}
+    said = EXAMPLES | SYNONYMS | {cron: cron for cron in EXAMPLES.values()}
     near = difflib.get_close_matches(expression, said, n=1, cutoff=0.3)
     example = said[near[0]] if near else "0 9 * * 1"
     words = next(words for words, cron in EXAMPLES.items() if cron == example)

@@ -143,6 +143,7 @@ def summary_view(run: RunRecord) -> dict[str, Any]:
         "run_id": run.id,
         "workflow": run.workflow,
         "status": run.status,
+        "dry": run.dry,
         "conversation_id": run.conversation_id,
         "prompt_tokens": run.prompt_tokens,
         "completion_tokens": run.completion_tokens,

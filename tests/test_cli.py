@@ -103,6 +103,28 @@ def test_version_and_help(shell: Shell) -> None:
         assert shell(verb, "--help").stdout
 
 
+def test_a_saved_workflow_is_run_by_its_name_and_by_others(shell: Shell) -> None:
+    parent = """\
+schema_version: "1.0"
+flow: {name: parent}
+state: {fields: {line: str}}
+nodes:
+  - {id: below, workflow: clock, inputs: {who: Ann}, outputs: [line]}
+"""
+    (shell.folder / "parent.yaml").write_text(parent)
+    assert "app.py save" in shell("check", "parent.yaml", code=1).stdout
+    assert "version 1" in shell("save", "clock.yaml").stdout
+    assert shell.json("save", "clock.yaml") == {"name": "clock", "version": 1}
+    (shell.folder / "clock.yaml").write_text(CLOCK.replace("Hello", "Good day"))
+    assert shell.json("save", "clock.yaml") == {"name": "clock", "version": 2}
+    assert shell("run", "clock", "-i", "who=Bob").stdout == "Good day $who\n"
+    assert shell.json("run", "parent.yaml")["outputs"] == {"line": "Good day $who"}
+    shell("save", "greet2.yaml", code=2)
+    (shell.folder / "broken.yaml").write_text(CLOCK.replace("text_template", "text_templat"))
+    assert "text_template" in shell("save", "broken.yaml", code=1).stderr
+    assert [w["name"] for w in shell.json("workflows")] == ["clock"]
+
+
 def test_wrong_use_is_2(shell: Shell) -> None:
     assert "invalid choice" in shell("fly", code=2).stderr
     assert "greet2.yaml does not exist" in shell("run", "greet2.yaml", code=2).stderr

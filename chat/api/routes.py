@@ -131,6 +131,11 @@ def _workflows(router: APIRouter, service: ChatService) -> None:
             del each["yaml"]
         return {**found.to_dict(), "versions": versions}
 
+    @router.post("/workflows", status_code=201, tags=["Workflows"])
+    async def save_workflow(body: Check) -> dict[str, Any]:
+        """Keep a document under its name: a new version where there is one of that name already."""
+        return await service.save_workflow(OWNER, body.yaml, "saved over the API")
+
     @router.post("/check", tags=["Workflows"])
     async def check_document(body: Check) -> list[dict[str, Any]]:
         """The problems of a document, as `check --json` prints them; none when it can run."""

@@ -18,6 +18,7 @@ from chat.terminal.following import how_to_answer
 from chat.terminal.house import OWNER, House
 from chat.terminal.timeline import print_timeline
 from engine.errors import InputError
+from engine.models.pricing import dollars
 
 T = TypeVar("T")
 RUN_COLUMNS = ("run_id", "workflow", "status", "created_at", "cost_usd")
@@ -45,11 +46,18 @@ def runs(house: House, arguments: argparse.Namespace) -> int:
         ),
     )
     if not arguments.json:
-        rows = [{c: row[c] for c in RUN_COLUMNS} for row in rows]
+        rows = [_in_words(row) for row in rows]
     filtered = arguments.status or arguments.workflow or arguments.since
     nothing = "Nothing has been run yet. Try `app.py run FILE`."
     print_rows(rows, arguments.json, "No run is like that." if filtered else nothing)
     return 0
+
+
+def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A run as a line: a dry one says so, and money is written as money."""
+    cost = None if row["cost_usd"] is None else dollars(row["cost_usd"])
+    status = f"{row['status']} (dry)" if row["dry"] else row["status"]
+    return {c: row[c] for c in RUN_COLUMNS} | {"status": status, "cost_usd": cost}
 
 
 def show(house: House, arguments: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ VERBS = {
     "check": "chat.terminal.check:check",
     "run": "chat.terminal.run:run",
     "estimate": "chat.terminal.estimate:estimate",
+    "save": "chat.terminal.save:save",
     "answer": "chat.terminal.answer:answer",
     "resume": "chat.terminal.again:resume",
     "retry": "chat.terminal.again:retry",
@@ -80,6 +81,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_serve(verbs)
     _add_check(verbs)
+    _add_save(verbs)
     _add_run(verbs)
     _add_estimate(verbs)
     _add_answer(verbs)
@@ -115,6 +117,12 @@ def _add_check(verbs: Any) -> None:
     check = verbs.add_parser("check", help="find every problem in workflow files")
     check.add_argument("files", nargs="+", metavar="FILE", help="a YAML file; - reads standard input")
     check.add_argument("--json", action="store_true", help="print a list of problems")
+
+
+def _add_save(verbs: Any) -> None:
+    save = verbs.add_parser("save", help="keep a workflow under its name, for others to start it by that")
+    save.add_argument("file", metavar="FILE", help="a YAML file; - reads standard input")
+    save.add_argument("--json", action="store_true", help="print name and version as one object")
 
 
 def _add_run(verbs: Any) -> None:

@@ -59,7 +59,8 @@ def unknown_workflow(draft: Draft) -> Iterator[Found]:
         path = (*node.path, "workflow")
         mend = draft.names.certain(name, known)
         near = mend or draft.names.near(name, known)
-        hint = f"Did you mean '{near}'?" if near else f"There is: {listed(known) or 'none yet'}."
+        there = f"There is: {listed(known)}. " if known else ""
+        hint = f"Did you mean '{near}'?" if near else f"{there}Save it first: app.py save FILE."
         patch = replace_name(draft.document, path, mend) if mend else None
         yield Found(path, f"There is no saved workflow '{name}'. {hint}", patch)
 
