@@ -59,7 +59,7 @@ class House:
     def tools(self) -> ToolRegistry:
         from tools.registry import ToolRegistry
 
-        return ToolRegistry()
+        return ToolRegistry(no_code=lambda: self.sandbox.available())
 
     @cached_property
     def db(self) -> Database:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.check import Checked, at_start, check, on_machine
 from engine.check.children import named_in
-from engine.check.machine import asked_for
+from engine.check.machine import Machine, asked_for, runs_code
 from engine.document import read_document
 from engine.errors import WorkflowInvalid
 from engine.pins import DEEPEST
@@ -83,23 +83,29 @@ async def check_here(
 
 
 async def add_machine(checked: Checked, tools: ToolRegistry, models: ModelClient) -> Checked:
-    """What was checked, with what depends on the models here; without llm nodes these are not asked."""
+    """What was checked, with what depends on the machine; without llm nodes its models are not asked."""
+    machine = await _machine(checked, tools, models)
+    return checked if machine is None else await asyncio.to_thread(on_machine, checked, tools, machine)
+
+
+async def _machine(checked: Checked, tools: ToolRegistry, models: ModelClient) -> Machine | None:
+    """What this document needs to know of the machine; None where that is nothing."""
     named = asked_for(checked.document, tools)
-    if not named:
-        return checked
-    machine = await models.machine(named)
-    return await asyncio.to_thread(on_machine, checked, tools, machine)
+    no_code = tools.no_code() if runs_code(checked.document, tools) else None
+    if named:
+        machine = await models.machine(named)
+        return machine if no_code is None else replace(machine, no_code=no_code)
+    return None if no_code is None else Machine(None, no_code=no_code)
 
 
 async def check_for_run(
     text: str, tools: ToolRegistry, models: ModelClient, library: Library | None = None
 ) -> Checked:
-    """As `check_here`, but a model that this machine can't reach is an error now: there is no workflow then."""
+    """As `check_here`, but what this machine lacks is an error now: there is no workflow then."""
     checked = await check_text(text, tools, library)
-    named = asked_for(checked.document, tools)
-    if checked.workflow is None or not named:
+    machine = None if checked.workflow is None else await _machine(checked, tools, models)
+    if machine is None:
         return checked
-    machine = await models.machine(named)
     here = await asyncio.to_thread(on_machine, checked, tools, machine)
     found = at_start(here.problems, machine)
     broken = any(problem.severity == "error" for problem in found)

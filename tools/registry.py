@@ -5,7 +5,7 @@ A new tool is one file and one line here; tests and plug-ins hand over a dict of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
 from tools.errors import ToolError, ToolRetry
@@ -26,12 +26,20 @@ BUILT_IN: Mapping[str, str] = {
 class ToolRegistry:
     """Tools by name. `specs` maps each name to `module.attribute`, or to a Tool that is there already.
 
-    `allow_private` is the installation's permission to reach this machine and its local network.
+    `allow_private` is the installation's permission to reach this machine and its local network. `no_code` says why
+    code can't run here, None where it can.
     """
 
-    def __init__(self, specs: Mapping[str, str | Tool] = BUILT_IN, *, allow_private: bool = False) -> None:
+    def __init__(
+        self,
+        specs: Mapping[str, str | Tool] = BUILT_IN,
+        *,
+        allow_private: bool = False,
+        no_code: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.specs: dict[str, str | Tool] = dict(specs)
         self.allow_private = allow_private
+        self.no_code = no_code
         self._loaded: dict[str, Tool] = {}
 
     def names(self) -> list[str]:

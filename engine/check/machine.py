@@ -29,7 +29,7 @@ class Machine:
     `model` answers where the document names none; it is None, too, for a document that always names one.
     `providers` are those whose key is set. `known_models` are names `provider/model`; of a provider that occurs
     in it, the list is complete. `targets` says where the names of the document lead (None: where it names none).
-    `forced` says that every call goes to `model`, whatever the document names.
+    `forced` says that every call goes to `model`, whatever the document names. `no_code` is why code can't run here.
     """
 
     model: ModelInfo | None
@@ -37,6 +37,7 @@ class Machine:
     known_models: frozenset[str] | None = None
     forced: bool = False
     targets: Mapping[str | None, Target] = field(default_factory=dict)
+    no_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,20 @@ def no_model(draft: Draft) -> Iterator[Found]:
             return
 
 
-RULES = (unknown_provider, unknown_model, unlisted_model, no_key, no_model)
+@rule("no-sandbox", "warning")
+def no_sandbox(draft: Draft) -> Iterator[Found]:
+    """A node runs code, and the sandbox for it can't start on this machine. A run will not start.
+
+    Do what the message says, or let another node do the work.
+    """
+    reason = draft.machine.no_code if draft.machine else None
+    for node in draft.nodes:
+        if reason and node.kind == "code":
+            yield Found((*node.path, "code"), f"The code of {node.label} can't run here. {reason}")
+            return
+
+
+RULES = (unknown_provider, unknown_model, unlisted_model, no_key, no_model, no_sandbox)
 
 
 def asked_for(document: Document, tools: ToolRegistry) -> frozenset[str | None]:
@@ -207,13 +221,18 @@ def asked_for(document: Document, tools: ToolRegistry) -> frozenset[str | None]:
     return frozenset(c.name if c else None for c in chosen if c is None or not c.local)
 
 
+def runs_code(document: Document, tools: ToolRegistry) -> bool:
+    """Whether a node of the document is code."""
+    return any(node.kind == "code" for node in Draft(document, tools).nodes)
+
+
 def machine_problems(document: Document, tools: ToolRegistry, machine: Machine) -> tuple[Problem, ...]:
     """What these rules alone find in a document that has passed all others."""
     return tuple(problems_of(Draft(document, tools, machine), RULES))
 
 
 IDS = frozenset(r.id for r in RULES)
-_STOPS_A_RUN = frozenset(r.id for r in (unknown_provider, unknown_model, no_key, no_model))
+_STOPS_A_RUN = frozenset(r.id for r in (unknown_provider, unknown_model, no_key, no_model, no_sandbox))
 
 
 def at_start(problems: Iterable[Problem], machine: Machine) -> tuple[Problem, ...]:

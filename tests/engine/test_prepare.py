@@ -128,3 +128,19 @@ async def test_saved_workflows_are_found_and_checked(tmp_path: Path) -> None:
             _text("workflow: greet").replace("name: greet", "name: it"), TOOLS, models, store.of("local")
         )
     db.close()
+
+
+CODE = "code: \"result = 'Hello'\""
+
+
+async def test_without_a_sandbox_code_is_refused_at_the_start_with_the_reason() -> None:
+    """No model is asked for that."""
+    models: Any = Installation(Machine(None))
+    lacking = ToolRegistry(no_code=lambda: "The sandbox needs the package wasmtime.")
+    assert (await prepare(_text(CODE), TOOLS, models)).name == "greet"
+    here = await check_here(_text(CODE), lacking, models)
+    assert [(p.rule, p.severity) for p in here.problems] == [("no-sandbox", "warning")]
+    with pytest.raises(WorkflowInvalid, match="The sandbox needs the package wasmtime"):
+        await prepare(_text(CODE), lacking, models)
+    assert (await prepare(_text(TOOL), lacking, models)).name == "greet"
+    assert models.asked == []

@@ -71,6 +71,7 @@ MACHINES: dict[str, Machine | None] = {
     "none": None,
     "able": Machine(_MINI, providers=frozenset({"openai"})),
     "without a model": Machine(None),
+    "without a sandbox": Machine(_MINI, providers=frozenset({"openai"}), no_code="The sandbox is not built."),
     "without a key": Machine(_MINI, providers=frozenset({"ollama"})),
     "with prices": Machine(
         _MINI,
@@ -459,6 +460,14 @@ PLANTED: tuple[Planted, ...] = (
     _c("unknown-provider", "provider: openai,", "provider: opnai,", "provider: opnai", "back"),
     _c("unlisted-model", "gpt-5.4-mini", "gpt-5.4-minni", "model: gpt-5.4-minni"),
     Planted("no-model", "poem", "Merry or sad?", "Merry, or sad?", "prompt: |-", machine="without a model"),
+    Planted(
+        "no-sandbox",
+        "orders",
+        "lines: 3}",
+        "lines: 4}",
+        "code: |\n      import math",
+        machine="without a sandbox",
+    ),
     Planted(
         "no-key", "complaint", "temperature: 0.2", "temperature: 0.3", "model: gpt", machine="without a key"
     ),
