@@ -133,7 +133,7 @@ async def test_the_prompt_holds_the_format_the_tools_and_the_examples(talk: Talk
         "http_get(url",
         "csv_parse",
         "- triage_ticket:",
-        "Save it first",
+        "There is none yet.",
     ):
         assert part in prompt
     assert "$" not in prompt.replace("{state.", "")
