@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,13 @@ logger = logging.getLogger(__name__)
 LACKING_SECONDS = 1.0
 """How often it is looked whether anybody can execute a run that has not started."""
 
+DUE_LOOK_SECONDS = 0.5
+"""How often it is looked whether the time of a question is over, while any waits that has one."""
+DUE_AFTER_SECONDS = 1.5
+"""How long after its time a question is looked at: by then its default was taken."""
+DUE_GIVEN_UP_SECONDS = 30.0
+"""How long a question that nobody takes the default of is looked at; then it is left to the next recovery."""
+
 
 class RunFollower:
     """One task per run, while it runs: none for one that waits for a person, which has to be followed again when it
@@ -44,6 +52,10 @@ class RunFollower:
         self._answer_of = answer_of
         self._tasks: dict[OpenRun, asyncio.Task[None]] = {}
         self._lacking: dict[OpenRun, str] = {}
+        self._looks: dict[
+            OpenRun, float
+        ] = {}  # when to look at a waiting run again, as its default will be taken
+        self._looking: asyncio.Task[None] | None = None
 
     def follow(self, run: OpenRun) -> asyncio.Task[None]:
         """Follow it in the background until it has ended or waits for a person, and that is written."""
@@ -54,7 +66,8 @@ class RunFollower:
 
     async def close(self) -> None:
         """Stop following; the runs and what is owed stay as they are stored."""
-        tasks = list(self._tasks.values())
+        self._looks.clear()
+        tasks = [*self._tasks.values(), *([self._looking] if self._looking else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -123,6 +136,26 @@ class RunFollower:
             )
             is_open = any(wait.answered_at is None for wait in found)
             self._nudge(run, "waiting" if is_open else "running")
+        dues = [wait.due_at for wait in found if wait.answered_at is None and wait.due_at is not None]
+        self._look_at(run, min(dues, default=None))
+
+    def _look_at(self, run: OpenRun, due_at: float | None) -> None:
+        """Follow the run again once this time is over. One task does so for all runs."""
+        now = time.time()
+        if due_at is None or now > due_at + DUE_GIVEN_UP_SECONDS:
+            self._looks.pop(run, None)
+            return
+        self._looks[run] = max(due_at, now) + DUE_AFTER_SECONDS
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._looks:
+            await asyncio.sleep(DUE_LOOK_SECONDS)
+            now = time.time()
+            for run in [run for run, at in self._looks.items() if at <= now]:
+                del self._looks[run]
+                self.follow(run)
 
     async def _write(self, run: OpenRun, event: Event, *, ended: bool = True) -> None:
         """Into the answer under way and its followers, or into the message as it was stored."""

@@ -224,6 +224,18 @@ async def test_what_takes_long_does_not_hold_up_the_message_that_answers(
     assert (await with_result(house, talk)).parts[-1]["run"]["outputs"] == {"greeting": "late"}
 
 
+@pytest.mark.slow
+async def test_the_message_tells_that_a_default_was_taken_without_recovery(
+    house: TestHouse, talk: str
+) -> None:
+    timed = ASKS.replace("outputs: [choice]}", "outputs: [choice], timeout: 1, default: reject}")
+    assert timed != ASKS
+    await house.service.start_run(ANN, talk, {"who": "Ann"}, timed)
+    card = await with_result(house, talk)
+    assert card.parts[1]["questions"][0]["answered_by"] == "timeout"
+    assert card.parts[2]["run"]["outputs"] == {"greeting": "reject Ann"}
+
+
 async def test_words_that_do_not_fit_answer_nothing_and_the_next_are_for_the_assistant(
     house: TestHouse, talk: str
 ) -> None:
