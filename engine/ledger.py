@@ -40,6 +40,12 @@ class Open:
     wakes: int = 0
     granted: int = 0
 
+    def began(self, started: float) -> float:
+        """When the attempt began that was run at `started`: one that has waited is run again at its end."""
+        node = self.node
+        waits = node.kind in ("ask", "subflow") or node.each is not None or node.effect == "once"
+        return min(self.since, started) if waits else started
+
     def went_to(self, attempt: int) -> None:
         """The node itself began a further attempt, because a person asked for it."""
         self.granted += attempt - self.attempt

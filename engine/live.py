@@ -185,6 +185,7 @@ class LiveRun:
                 continue
             if each.visit not in self._open:  # it would not be interrupted, and the run has ended without it
                 return []
+            outcome.started_at = each.began(outcome.started_at)
             each.went_to(step.attempt)
             if outcome.error is None:
                 return await self._succeed(each, step, outcome, "ok")

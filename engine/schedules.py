@@ -21,9 +21,10 @@ class Schedule:
     """A workflow, its inputs and its times. Times are seconds since the epoch, `cron` is in `timezone`.
 
     `yaml` is the document as it was when the schedule was made; where it was made for a saved workflow (`saved`)
-    the newest version comes before it. `next_at` is the next planned time, None while it is paused. `pending_at` is a planned time that has come
-    and whose run is being stored. `missed` and `skipped` count the times that passed while nothing ran, and
-    while the run before had not ended; `note` says the last such thing. `revision` rises with each change.
+    the newest version comes before it. `next_at` is the next planned time, None while it is paused.
+    `pending_at` is a planned time that has come and whose run is being stored. `missed` and `skipped` count the
+    times that passed while nothing ran, and while the run before had not ended; `note` says the last such
+    thing. `revision` rises with each change.
     """
 
     id: str

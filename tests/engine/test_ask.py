@@ -66,6 +66,7 @@ async def test_a_run_waits_for_a_person_and_goes_on_with_the_answer(engine: Engi
     done = await engine.wait(view["run_id"])
     assert (done["status"], done["state"]["ok"], done["waiting"]) == ("ok", True, [])
     assert statuses(done) == [("first", "ok"), ("approve", "ok"), ("last", "ok")]
+    assert done["nodes"][1]["started_at"] <= view["nodes"][1]["started_at"], "the time of waiting is its own"
     assert [entry for entry in tools.log if entry == ("echo", "it!")] == [("echo", "it!")]
     assert await engine.waiting() == []
 
