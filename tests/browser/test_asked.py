@@ -42,6 +42,22 @@ nodes:
   - {id: tell, tool: text_template, args: {template: "It is {state.name}"}, outputs: [note]}
 """
 )
+NAME_MEANWHILE = (
+    HEAD % "ask_a_name_meanwhile"
+    + """\
+    name: str
+    note: str
+    words: str
+nodes:
+  - {id: other, prompt: "Speak slowly", outputs: [words]}
+  - {id: who, ask: "What is it called?", options: [], outputs: [name]}
+  - {id: tell, tool: text_template, args: {template: "It is {state.name}"}, outputs: [note]}
+edges:
+  - {from: START, to: other}
+  - {from: START, to: who}
+  - {from: who, to: tell}
+"""
+)
 EVIL_QUESTION = (
     HEAD % "evil_question"
     + """\
@@ -140,11 +156,12 @@ def test_a_question_is_text_wherever_it_is_shown(tab: Tab) -> None:
 
 
 def test_what_is_half_typed_outlives_news_of_the_run(tab: Tab) -> None:
-    _open(tab, NAME)
+    _open(tab, NAME_MEANWHILE)
     _run(tab)
     area = tab.work.get_by_label("Your answer")
     area.fill("Half of")
-    tab.ask("Hello meanwhile")
+    other = tab.work.locator('.pl-run-graph [data-node="other"]')
+    expect(other).to_have_attribute("data-status", "ok")
     expect(area).to_have_value("Half of")
     area.fill("Half of it")
     area.press("Enter")
