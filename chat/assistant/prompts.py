@@ -94,6 +94,8 @@ def _part(part: Mapping[str, Any]) -> str:
         return f"[asked: {part['text']}{f' Options: {options}' if options else ''}]{asked}"
     if kind == "run_started":
         return f"[started run {part['run_id']} of {part['workflow']}]"
+    if kind == "run_waiting":
+        return "\n".join(f"[run {part['run_id']} asks: {asked['question']}]" for asked in part["questions"])
     if kind == "run_ended":
         return f"[run {part['run_id']} ended: {part['status']}]"
     if kind == "error":

@@ -92,6 +92,7 @@ async def _start(
     yield RunStarted(run_id, saved.name, dict(values))
     run = await engine.wait(run_id)
     by_demo = any(str(node.get("model") or "").startswith(DEMO) for node in run.get("nodes", ()))
-    yield Text(run_result(run) + (DEMO_NOTE if by_demo and run["status"] == "ok" else ""))
+    if not run["waiting"]:  # what the run asks stands on its own card
+        yield Text(run_result(run) + (DEMO_NOTE if by_demo and run["status"] == "ok" else ""))
     how = "ended" if run["ended_at"] else "has not ended"
     yield Outcome(f"The run {how}: {run['status']}.", ends=True)

@@ -80,6 +80,8 @@ def _show(event: Event) -> None:
         print(f"\n\n{event.text}")
         for option in event.options:
             print(f"  · {option['label']}")
+    elif isinstance(event, RunWaiting):
+        print("\n\n" + "\n".join(_asked(event.run_id, each) for each in event.questions))
     else:
         line = _aside(event)
         if line:
@@ -96,8 +98,6 @@ def _aside(event: Event) -> str | None:
         return "\n".join(["[problems]", *lines])
     if isinstance(event, RunStarted):
         return f"[run] {event.run_id} of {event.workflow}"
-    if isinstance(event, RunWaiting):
-        return "\n".join(_asked(event.run_id, each) for each in event.questions) or None
     if isinstance(event, RunEnded):
         return f"[run] {event.run_id} {event.status}"
     if isinstance(event, Failed):
