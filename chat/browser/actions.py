@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from chat.browser.asking import answered_before
 from chat.browser.views import estimate_view, problems_view
-from engine.errors import InputError, NotFound, ParlanceError, WorkflowInvalid
+from engine.errors import Conflict, InputError, NotFound, ParlanceError, WorkflowInvalid
+from engine.view import question_view
 
 if TYPE_CHECKING:
     from chat.browser.house import House
@@ -129,11 +131,20 @@ class Actions:
     async def _cancel(self, owner: str, given: Given) -> None:
         await self._service.cancel_run(owner, _id(given, "run"))
 
-    async def _answer(self, owner: str, given: Given) -> None:
+    async def _answer(self, owner: str, given: Given) -> Answer | None:
         """What a run asks is answered; who comes second is told who was first."""
-        await self._service.answer_run(
-            owner, _id(given, "run"), _id(given, "node"), given.get("value"), iteration=given.get("iteration")
-        )
+        run, node, iteration = _id(given, "run"), _id(given, "node"), given.get("iteration")
+        try:
+            await self._service.answer_run(owner, run, node, given.get("value"), iteration=iteration)
+        except Conflict:
+            found = await self._service.engine.store.waits(root_id=run, answered=None)
+            first = next(
+                (w for w in found if w.answered_at and (w.path, w.iteration) == (node, iteration)), None
+            )
+            if first is None:
+                raise
+            return answered_before(question_view(first))
+        return None
 
     async def _estimate(self, owner: str, given: Given) -> Answer:
         """What a run of the conversation's workflow takes; inputs that do not fit are left out."""

@@ -44,6 +44,16 @@ def question_cards(run_id: str, questions: Sequence[Question], *, ended: bool) -
     return [_card(run_id, question_shown(question, ended=ended)) for question in questions]
 
 
+def answered_before(question: Question) -> dict[str, Any]:
+    """Who comes second is told who was first; `at` (ISO 8601) is said by the page, in the time of its place."""
+    shown = question_shown(question)
+    return {
+        "error": f"This was answered by {shown['by']} already: “{shown['answer']}”.",
+        "fix": "Look at the run to see how it went on.",
+        "at": shown["answered_at"],
+    }
+
+
 def _card(run_id: str, shown: Mapping[str, Any]) -> str:
     doubt = shown["kind"] == "effect"
     status = "unknown" if doubt else "waiting"

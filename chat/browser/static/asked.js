@@ -6,8 +6,10 @@
 
   // Who answers second is told who was first, where he stands.
   P.answer = async (run, question, value, told = null) => {
-    const answer = await P.call("answer", { run, node: question.node, iteration: question.iteration, value }, { quiet: !!told });
-    if (answer.error && told) told.textContent = [answer.error, answer.fix].filter(Boolean).join(" ");
+    const answer = await P.call("answer", { run, node: question.node, iteration: question.iteration, value }, { quiet: true });
+    const fix = [answer.at && `It was at ${new Date(answer.at).toLocaleString()}.`, answer.fix].filter(Boolean).join(" ");
+    if (answer.error && told) told.textContent = [answer.error, fix].filter(Boolean).join(" ");
+    else if (answer.error) P.toast(answer.error, fix);
     return !answer.error;
   };
 
