@@ -183,12 +183,16 @@ def test_what_may_have_happened_is_asked_about(
     tab = open_tab(url=mortal.url)
     _open(tab, ONCE % silent_server.getsockname()[1])
     _run(tab)
+    conversation = tab.conversation
     silent_server.settimeout(20)
     call, _ = silent_server.accept()
     assert call.recv(1000).startswith(b"GET /pay")
     mortal.kill()
     call.close()
     mortal.again()
+    # Gradio loads the page anew when one of its calls was cut, as may be here, and then its first tab is open.
+    tab.open(f"/?c={conversation}")
+    tab.tab("Run")
     asked = tab.work.locator(".pl-run-asks .pl-asked.unknown")
     expect(asked).to_contain_text("May have happened", timeout=40_000)
     expect(tab.work.locator(".pl-run-head")).to_contain_text("may have happened")
