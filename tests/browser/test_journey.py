@@ -89,9 +89,23 @@ def test_an_open_page_finds_the_server_again(open_tab: OpenTab, mortal: Server) 
     expect(tab.page.get_by_text("The connection was lost.")).to_be_visible()
     mortal.again()
     expect(tab.page.get_by_text("The connection was lost.")).to_be_hidden()
-    expect(tab.field("ticket")).to_have_value("")  # the new process has made a form of its own
-    tab.field("ticket").fill(TICKET)
-    tab.work.get_by_role("button", name="Run workflow").click()
-    expect(tab.work.locator(".pl-run-head")).to_contain_text("done")
+    _run_until_done(tab)
+    tab.idle()
     tab.ask("Are you there?")
     expect(tab.answers.last).to_contain_text("You said: Are you there?")
+
+
+def _run_until_done(tab: Tab, tries: int = 3) -> None:
+    """Fill the form of the new process and run. Gradio may open the page anew meanwhile, of its own accord."""
+    for left in reversed(range(tries)):
+        try:
+            tab.tab("Run")
+            expect(tab.field("ticket")).to_have_value("")
+            tab.field("ticket").fill(TICKET)
+            tab.work.get_by_role("button", name="Run workflow").click()
+            expect(tab.work.locator(".pl-run-head")).to_contain_text("done", timeout=8000)
+        except AssertionError:
+            if not left:
+                raise
+        else:
+            return
