@@ -30,7 +30,9 @@ def bound_of(origin: Mapping[str, object] | None) -> float | None:
 
 def too_long(seconds: float) -> RunError:
     """What ends a run that takes too long."""
-    return RunError(f"The run took longer than its {seconds:g} seconds.", "Raise config.execution.timeout, or do less.")
+    return RunError(
+        f"The run took longer than its {seconds:g} seconds.", "Raise config.execution.timeout, or do less."
+    )
 
 
 class Allowance:
