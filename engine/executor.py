@@ -164,14 +164,24 @@ class Executor:
             if self._runs.get(record.id) is live:
                 del self._runs[record.id]
             if record.parent_id is not None and not self._leaving:
-                task = asyncio.ensure_future(self._tell(record.parent_id))
+                task = asyncio.ensure_future(self._tell(record.parent_id, record.id))
                 self._nudging.add(task)
                 task.add_done_callback(self._nudging.discard)
 
         live.settled.add_done_callback(forget)
 
-    async def _tell(self, run_id: str) -> None:
+    async def _is_left_over(self, parent_id: str, child_id: str) -> bool:
+        if (await self._store.get(parent_id)).end_event is None:
+            return False
+        return (await self._store.get(child_id)).end_event is None
+
+    async def _tell(self, run_id: str, child_id: str | None = None) -> None:
+        """Tell a parent of its child. One that began while its parent was ending has nobody to wait for it: it ends
+        too."""
         try:
             await self._nudge(run_id)
+            if child_id is not None and await self._is_left_over(run_id, child_id):
+                await self._store.request_cancel(child_id)
+                await self._nudge(child_id)
         except ParlanceError as error:
             log.warning("run %s was not told of its child: %s", run_id, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 from tests.browser.conftest import OpenTab, Tab
 from tests.browser.server import TICKET, Server
@@ -104,8 +104,9 @@ def _run_until_done(tab: Tab, tries: int = 3) -> None:
             tab.field("ticket").fill(TICKET)
             tab.work.get_by_role("button", name="Run workflow").click()
             expect(tab.work.locator(".pl-run-head")).to_contain_text("done", timeout=8000)
-        except AssertionError:
+        except (AssertionError, TimeoutError):
             if not left:
                 raise
+            tab.page.reload()
         else:
             return

@@ -307,7 +307,9 @@ async def test_the_whole_gallery_can_be_rehearsed_and_all_its_ways_taken(
     tools = Tools()
     tools.registry = ToolRegistry()
     files = sorted(GALLERY.glob("*.yaml"))
-    checked = {file.stem: check(file.read_text(), tools.registry).workflow for file in files}
+    checked = await asyncio.to_thread(
+        lambda: {file.stem: check(file.read_text(), tools.registry).workflow for file in files}
+    )
     reached = of = 0
     async with engine_on(tmp_path / "runs.db", tools, sandbox=sandbox) as engine:
         for name, found in checked.items():
