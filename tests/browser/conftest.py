@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.server import Server, answer, with_model
 from tests.fakes.openai_server import FakeOpenAI
@@ -60,7 +61,13 @@ class Tab:
         self.page.mouse.move(0, 0)
 
     def open(self, path: str = "/") -> Tab:
-        self.page.goto(self.url + path)
+        for left in (2, 1, 0):
+            try:
+                self.page.goto(self.url + path)
+                break
+            except PlaywrightError as error:  # Gradio opens the page anew by itself after a server came back
+                if not left or "ERR_ABORTED" not in str(error):
+                    raise
         self.page.wait_for_selector("body[data-pl-ready]", state="attached")
         return self
 
