@@ -16,6 +16,7 @@ from starlette.routing import Match
 from chat.api.login import OWNER
 from chat.api.shapes import (
     Check,
+    DocumentOf,
     ErrorBody,
     EstimateOf,
     NewAnswer,
@@ -145,10 +146,7 @@ def _workflows(router: APIRouter, service: ChatService) -> None:
     @router.post("/estimate", tags=["Workflows"])
     async def estimate_run(body: EstimateOf) -> dict[str, Any]:
         """What a run would take: tokens, dollars and seconds, each as [least, most], null where not known."""
-        yaml = body.yaml or ""
-        if body.workflow is not None:
-            yaml = (await service.workflows.get(OWNER, body.workflow)).yaml
-        return await service.estimate(OWNER, None, yaml, body.inputs)
+        return await service.estimate(OWNER, None, await _text_of(service, body), body.inputs)
 
 
 def _runs(router: APIRouter, service: ChatService) -> None:
@@ -254,7 +252,7 @@ def _schedules(router: APIRouter, service: ChatService) -> None:
         return await service.answer_run(OWNER, run_id, body.node, body.value, iteration=body.iteration)
 
 
-async def _text_of(service: ChatService, body: NewRun | EstimateOf) -> str:
+async def _text_of(service: ChatService, body: DocumentOf) -> str:
     """The document that is meant: given, or saved under its name."""
     if body.workflow is not None:
         return (await service.workflows.get(OWNER, body.workflow)).yaml

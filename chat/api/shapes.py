@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,11 +26,20 @@ class Check(_Body):
     yaml: Yaml
 
 
-class NewRun(_Body):
+class DocumentOf(_Body):
     """Exactly one of `yaml` and `workflow`."""
 
     yaml: Yaml | None = None
     workflow: str | None = Field(None, description="The name of a saved workflow.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.yaml is None) == (self.workflow is None):
+            raise ValueError("give either yaml or workflow")
+        return self
+
+
+class NewRun(DocumentOf):
     inputs: dict[str, Any] = Field(default_factory=dict, description="The workflow's inputs, by name.")
     budget_usd: float | None = Field(
         None, ge=0, allow_inf_nan=False, description="The most that it may cost; the document may say less."
@@ -38,43 +47,18 @@ class NewRun(_Body):
     ignore_gates: bool = Field(False, description="Run it even where a gate of it blocks further runs.")
     dry: bool = Field(False, description="Rehearse it: no model is asked, nothing happens.")
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> NewRun:
-        if (self.yaml is None) == (self.workflow is None):
-            raise ValueError("give either yaml or workflow")
-        return self
 
-
-class EstimateOf(_Body):
-    """Exactly one of `yaml` and `workflow`."""
-
-    yaml: Yaml | None = None
-    workflow: str | None = Field(None, description="The name of a saved workflow.")
+class EstimateOf(DocumentOf):
     inputs: dict[str, Any] = Field(default_factory=dict, description="As far as they are known.")
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> EstimateOf:
-        if (self.yaml is None) == (self.workflow is None):
-            raise ValueError("give either yaml or workflow")
-        return self
 
-
-class NewSchedule(_Body):
-    """Exactly one of `yaml` and `workflow`."""
-
+class NewSchedule(DocumentOf):
     cron: str = Field(description="Five fields, for example 0 9 * * 1.", max_length=200)
-    yaml: Yaml | None = None
     workflow: str | None = Field(None, description="The name of a saved workflow: its newest version runs.")
     timezone: str = Field("UTC", description="Such as Europe/Berlin.", max_length=100)
     inputs: dict[str, Any] = Field(default_factory=dict, description="The workflow's inputs, by name.")
     id: str | None = Field(None, description="Left out, it is made from the workflow's name.")
     overlap: bool = Field(False, description="Start also while the run before has not ended.")
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> NewSchedule:
-        if (self.yaml is None) == (self.workflow is None):
-            raise ValueError("give either yaml or workflow")
-        return self
 
 
 class Retry(_Body):

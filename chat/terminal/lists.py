@@ -27,7 +27,7 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 def workflows(house: House, arguments: argparse.Namespace) -> int:
     """List the saved workflows, newest change first."""
-    rows = [w.to_dict() for w in _collect(house, lambda: house.workflows.list(OWNER))]
+    rows = [w.to_dict() for w in collect(house, lambda: house.workflows.list(OWNER))]
     print_rows(rows, arguments.json, "No workflow is saved yet. Make one on the page or with `app.py chat`.")
     return 0
 
@@ -35,7 +35,7 @@ def workflows(house: House, arguments: argparse.Namespace) -> int:
 def runs(house: House, arguments: argparse.Namespace) -> int:
     """List the newest runs, those that were asked for."""
     since = None if arguments.since is None else moment(arguments.since, time.time())
-    rows = _collect(
+    rows = collect(
         house,
         lambda: house.engine.runs(
             owner=OWNER,
@@ -62,7 +62,7 @@ def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def show(house: House, arguments: argparse.Namespace) -> int:
     """Show one run as `run --json` prints it, or in words with its time line."""
-    view = _collect(house, lambda: house.engine.view(arguments.run_id))
+    view = collect(house, lambda: house.engine.view(arguments.run_id))
     if arguments.json:
         print(json.dumps(view))
         return 0
@@ -108,7 +108,7 @@ def moment(word: str, now: float) -> float:
         ) from None
 
 
-def _collect(house: House, work: Callable[[], Awaitable[T]]) -> T:
+def collect(house: House, work: Callable[[], Awaitable[T]]) -> T:
     """Do it in an event loop, where the parts are made as well, and close the house."""
 
     async def collected() -> T:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from chat.schedules import next_times, schedule_view
 from chat.terminal.files import is_file_name, parse_inputs, read_text
 from chat.terminal.house import OWNER, House
-from chat.terminal.lists import print_rows
+from chat.terminal.lists import collect, print_rows
 from engine.schedules import Schedule
 
-T = TypeVar("T")
 COLUMNS = ("id", "workflow", "cron", "timezone", "next", "last_run_id", "missed", "skipped", "note")
 
 
@@ -27,7 +23,7 @@ def add(house: House, arguments: argparse.Namespace) -> int:
     """Make a schedule and print its next three times."""
     name = arguments.workflow
     text = read_text(name) if is_file_name(name) else None
-    made = _collect(
+    made = collect(
         house,
         lambda: house.timetable.add(
             OWNER,
@@ -51,7 +47,7 @@ def add(house: House, arguments: argparse.Namespace) -> int:
 
 def show_all(house: House, arguments: argparse.Namespace) -> int:
     """List the schedules, the one that is due next first."""
-    found = _collect(house, lambda: house.timetable.list(OWNER))
+    found = collect(house, lambda: house.timetable.list(OWNER))
     if arguments.json:
         print(json.dumps([schedule_view(each) for each in found]))
         return 0
@@ -63,14 +59,14 @@ def show_all(house: House, arguments: argparse.Namespace) -> int:
 
 def pause(house: House, arguments: argparse.Namespace) -> int:
     """Start nothing more until it is resumed."""
-    _collect(house, lambda: house.timetable.pause(OWNER, arguments.id))
+    collect(house, lambda: house.timetable.pause(OWNER, arguments.id))
     print(f"Schedule {arguments.id} is paused.")
     return 0
 
 
 def resume(house: House, arguments: argparse.Namespace) -> int:
     """Go on with the next planned time."""
-    found = _collect(house, lambda: house.timetable.resume(OWNER, arguments.id))
+    found = collect(house, lambda: house.timetable.resume(OWNER, arguments.id))
     print(f"Schedule {found.id} goes on. The next times:")
     _print_times(found)
     return 0
@@ -78,7 +74,7 @@ def resume(house: House, arguments: argparse.Namespace) -> int:
 
 def remove(house: House, arguments: argparse.Namespace) -> int:
     """Forget it; runs that it has started go on."""
-    _collect(house, lambda: house.timetable.remove(OWNER, arguments.id))
+    collect(house, lambda: house.timetable.remove(OWNER, arguments.id))
     print(f"Schedule {arguments.id} is removed.")
     return 0
 
@@ -93,13 +89,3 @@ def _print_times(found: Schedule) -> None:
 
 def _next(found: Schedule) -> str:
     return "paused" if found.next_at is None else found.local(found.next_at)
-
-
-def _collect(house: House, work: Callable[[], Awaitable[T]]) -> T:
-    async def collected() -> T:
-        try:
-            return await work()
-        finally:
-            await house.close()
-
-    return asyncio.run(collected())
