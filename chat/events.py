@@ -47,13 +47,19 @@ class Step(Event):
 
 @dataclass(frozen=True, slots=True)
 class DraftChanged(Event):
-    """The workflow of this conversation has a new version. `problems` are Problem.to_dict()s."""
+    """The workflow of this conversation has a new version. `problems` are Problem.to_dict()s.
+
+    `changes` say in words what differs from the version before. `proof` is what was verified of it, see `chat.proof`;
+    None where nothing was.
+    """
 
     kind = "draft"
     workflow: str
     version: int
     summary: str
     problems: Sequence[Mapping[str, Any]] = ()
+    changes: Sequence[str] = ()
+    proof: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,60 @@ class Problems(Event):
     kind = "problems"
     yaml: str
     problems: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TestProposed(Event):
+    """A wish that can be kept as a test of a workflow: the same `id` again brings it up to date.
+
+    `quote` are the person's own words, `case` what is tried and expected (see `engine.cases`), `status` is proposed,
+    kept or declined.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    kind = "test_proposed"
+    id: str
+    workflow: str
+    title: str
+    quote: str
+    case: Mapping[str, Any]
+    status: str = "proposed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline(Event):
+    """The plan of a big workflow, before it is written: the same `id` again brings it up to date.
+
+    Each of `steps` is {id, sentence, status}, `status` being planned, writing, written or failed. `open` says that
+    the person can still reorder or strike steps.
+    """
+
+    kind = "outline"
+    id: str
+    title: str
+    steps: Sequence[Mapping[str, str]]
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fix(Event):
+    """Why a run failed, and the mend where one is certain: the same `run_id` again brings it up to date.
+
+    `cause` is workflow (a fault of the document), world (no network, no key, a limit reached) or unknown; `text` says
+    it in words. `yaml` is the mended document, None where none is offered, `changes` what it changes in words;
+    `status` is offered, applied or none.
+    """
+
+    kind = "fix"
+    run_id: str
+    node: str
+    cause: str
+    text: str
+    workflow: str = ""
+    yaml: str | None = None
+    changes: Sequence[str] = ()
+    status: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +223,9 @@ _KINDS: Mapping[str, type[Event]] = {
         Step,
         DraftChanged,
         Problems,
+        TestProposed,
+        Outline,
+        Fix,
         Question,
         RunStarted,
         NodeChanged,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chat.events import Event, RunEnded, RunWaiting, Step, Text, event_from_dict
+from chat.events import Event, Fix, Outline, RunEnded, RunWaiting, Step, TestProposed, Text, event_from_dict
 
 
 class Parts:
@@ -22,9 +22,9 @@ class Parts:
             return
         if isinstance(event, Text):
             self._add_text(event)
-        elif isinstance(event, Step):
+        elif isinstance(event, Step | TestProposed | Outline):
             self._put(event, "id", event.id)
-        elif isinstance(event, RunWaiting | RunEnded):
+        elif isinstance(event, RunWaiting | RunEnded | Fix):
             self._put(event, "run_id", event.run_id)
         else:
             self._parts.append(event.to_dict())

@@ -1,21 +1,23 @@
-"""No call may keep the event loop busy: a step of a loop that takes over 50 ms of its thread's time fails the test.
+"""No call may keep the event loop busy: a step of a loop that takes too long of its thread's time fails the test.
 
-Thread time, not the wall's, so that a busy machine is no fault. A step that imports a module for the first time
-is exempt, and so is what the garbage collector takes. What a test's own body does between two awaits counts
-like all else: heavy preparations belong into a thread, or before the loop.
+The bar is 50 ms in the soak; elsewhere it is four times that, so that a slow machine is no fault, and what blocks
+in earnest still is one. Thread time, not the wall's, so that a busy machine is no fault either. A step that imports
+a module for the first time is exempt, and so is what the garbage collector takes. What a test's own body does
+between two awaits counts like all else: heavy preparations belong into a thread, or before the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LIMIT_SECONDS = 0.05
+LIMIT_SECONDS = 0.05 if os.environ.get("PARLANCE_SOAK") else 0.2
 
 
 class Collector:

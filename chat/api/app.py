@@ -99,7 +99,8 @@ async def _keep_recovering(service: ChatService) -> None:
 def _add_docs(app: FastAPI) -> None:
     @app.get("/api/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
-        return HTMLResponse(docs_page(app.openapi(), str(request.base_url).rstrip("/")))
+        described = await asyncio.to_thread(app.openapi)  # made once, and that takes a while
+        return HTMLResponse(docs_page(described, str(request.base_url).rstrip("/")))
 
 
 def _add_health(app: FastAPI, service: ChatService, version: str) -> None:

@@ -119,8 +119,10 @@ async def test_every_run_ends_whoever_is_killed(tmp_path: Path, postgres_url: st
         ids = await next(iter(workers.values())).start(FLOW, times=count)
         massacre = Massacre(stage, here, seed)
         await stage.until_log(lambda log: len(log) >= count)
-        for _ in range(rounds):
+        killed = 0
+        while killed < rounds or (killed < 3 * rounds and not all(massacre.kills[run_id] for run_id in ids)):
             await massacre.kill_two(workers)
+            killed += 1
             workers |= await asyncio.gather(*(_worker(stage, slots) for _ in range(2)))
             await massacre.answer()
         Path(f"{where.log}.go").touch()
@@ -132,7 +134,7 @@ async def test_every_run_ends_whoever_is_killed(tmp_path: Path, postgres_url: st
         print(f"seed {seed}: {count} runs; how often killed: {dict(sorted(shares.items()))}")
         for run_id in ids:
             await _is_right(stage, here, run_id)
-        assert 1 <= min(shares) <= max(shares) <= rounds, shares
+        assert min(shares) >= 1, f"a run that no kill met proves nothing: {shares}"
 
 
 async def _worker(stage: Stage, slots: int) -> tuple[str, Actor]:
