@@ -22,6 +22,7 @@ from chat.server import LOCK_FILE, address_of, bind, refuse_open_door, serve_loc
 from engine.errors import Conflict, InputError
 from tests.chat.house import HELD, open_gate
 from tests.chat.serving import sse
+from tests.patience import within
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -168,7 +169,7 @@ def test_sigterm_stops_within_two_seconds_though_pages_are_open(
         code, seconds, errors = first.end(signal.SIGTERM)
         assert '"interrupted"' in "".join(rest)
     assert (code, errors) == (0, "")
-    assert seconds < 4  # 2 at rest; this machine may have much else to do
+    assert seconds < within(4)  # 2 at rest; this machine may have much else to do
     second = start()
     assert last_message(second, talk)["status"] == "interrupted"
     open_gate(tmp_path / "gate", "open")

@@ -12,6 +12,7 @@ import pytest
 from engine.dispatch import LocalDispatcher
 from engine.engine import Engine
 from tests.engine.flows import Tools, engine_on, until, workflow
+from tests.patience import within
 
 ONE = """
 state: {fields: {x: int, y: int}}
@@ -40,7 +41,7 @@ async def test_a_delayed_run_starts_when_it_is_due(engine: Engine, tools: Tools)
     assert (view["status"], view["nodes"], engine._dispatcher.live(run_id)) == ("running", [], None)
     view = await engine.wait(run_id)
     assert (view["status"], view["outputs"]) == ("ok", {"y": 2})
-    assert 1.0 <= time.monotonic() - began < 4.0
+    assert 1.0 <= time.monotonic() - began < within(4.0)
 
 
 async def test_a_delayed_run_waits_for_a_process_that_recovers(tools: Tools, tmp_path: Path) -> None:
@@ -62,11 +63,11 @@ async def test_what_is_more_urgent_is_claimed_first(tools: Tools, tmp_path: Path
     async with engine_on(tmp_path / "runs.db", tools) as engine:
         began = time.time()
         ids = [
-            await engine.start(workflow(ONE, tools), {"x": n}, delay=1, priority=priority)
+            await engine.start(workflow(ONE, tools), {"x": n}, delay=2, priority=priority)
             for n, priority in enumerate((5, 0, -3, 0))
         ]
-        assert time.time() - began < 1, "none is to be due before the last is stored"
-    await asyncio.sleep(1.1)
+        assert time.time() - began < 2, "none is to be due before the last is stored"
+    await asyncio.sleep(2.1)
     async with engine_on(tmp_path / "runs.db", tools) as engine:
         assert await engine.recover() == [ids[2], ids[1], ids[3], ids[0]]
 
@@ -82,7 +83,7 @@ async def test_a_run_is_stopped_within_a_second_wherever_it_is(tools: Tools, tmp
             began = time.monotonic()
             await who.cancel(run_id)
             await until(lambda: tools.running == 0)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < within(1)
             assert (await who.wait(run_id))["status"] == "cancelled"
 
 

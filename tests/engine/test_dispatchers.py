@@ -15,6 +15,7 @@ from engine.engine import Engine
 from engine.errors import Conflict
 from tests.engine.actor import KINDS, Where, engine_at, registry, workflow
 from tests.engine.actors import Actor, Stage, stage_at
+from tests.patience import within
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +108,7 @@ async def test_an_orderly_stop_hands_runs_over(stage: Stage, here: Engine) -> No
     first = await stage.worker()
     (run_id,) = await first.start(chain(1.0))
     await stage.until_log(lambda log: len(log) >= 1)
-    assert await first.close() < 2
+    assert await first.close() < within(2)
     await look_again(stage, await stage.worker())
     view = await settled(here, run_id)
     assert view["status"] == "ok"
@@ -159,7 +160,7 @@ async def test_cancel_interrupts_within_a_second_from_another_process(stage: Sta
     await here.cancel(run_id)
     view = await settled(here, run_id)
     assert view["status"] == "cancelled"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < within(1)
     assert not stage.count("end")
 
 
@@ -170,7 +171,7 @@ async def test_cancel_of_what_nobody_executes_yet(stage: Stage, here: Engine) ->
     await here.cancel(run_id)
     view = await settled(here, run_id)
     assert view["status"] == "cancelled"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < within(1)
     assert stage.log() == []
 
 
@@ -300,7 +301,7 @@ async def test_cancelling_reaches_every_part_of_a_run(stage: Stage, here: Engine
     await here.cancel(run_id)
     view = await settled(here, run_id)
     assert view["status"] == "cancelled"
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < within(1.5)
     async with asyncio.timeout(3):
         while await here.store.find(status="running", children=True):
             await asyncio.sleep(0.05)

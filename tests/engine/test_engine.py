@@ -15,6 +15,7 @@ import pytest
 from engine.engine import Engine
 from engine.errors import InputError, NotFound
 from tests.engine.flows import Tools, engine_on, until, workflow
+from tests.patience import within
 
 CHAIN = """
 state: {fields: {a: {type: int, required: true}, b: {type: int}, c: {type: int, default: 7}}}
@@ -195,7 +196,7 @@ async def test_an_attempt_that_takes_too_long_is_cut(engine: Engine, tools: Tool
     began = time.monotonic()
     view = await engine.run(workflow(text, tools), {})
     assert "Node 'slow' failed: It took longer than its 0.05 seconds. Raise `timeout`" in view["error"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < within(5)
     assert tools.running == 0
 
 
@@ -315,7 +316,7 @@ async def test_cancel_interrupts_within_a_second(engine: Engine, tools: Tools) -
     began = time.monotonic()
     await engine.cancel(run_id)
     view = await engine.wait(run_id)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < within(1)
     assert view["status"] == "cancelled"
     assert view["error"] is None
     assert [n["status"] for n in view["nodes"]] == ["cancelled", "cancelled"]

@@ -24,6 +24,7 @@ from sessions.db import open_db
 from sessions.runs import SqliteRunStore
 from tests.engine.flows import NoModels, Tools, engine_on, until, workflow
 from tests.engine.victim import EXPECTED, VISITS, registry
+from tests.patience import within
 from tests.reference.harness import cut_back
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,7 +129,7 @@ async def test_cancelled_from_another_process(tmp_path: Path) -> None:
         await engine.cancel(run_id)
         view = await engine.wait(run_id)
         assert view["status"] == "cancelled"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < within(2)
 
 
 @pytest.mark.slow
@@ -255,7 +256,7 @@ async def test_time_that_earlier_owners_used_counts(tmp_path: Path) -> None:
         await engine.recover()
         view = await engine.wait(run_id)
     assert view["error"].startswith("The run took longer than its 0.6 seconds.")
-    assert time.monotonic() - began < 0.5, "only what was left of it"
+    assert time.monotonic() - began < within(0.5), "only what was left of it"
 
 
 def test_whether_a_process_is_gone() -> None:

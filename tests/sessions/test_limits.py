@@ -23,6 +23,7 @@ from engine.models.limits import Level, Limit, Unlimited, refilled, taken, wait_
 from engine.ports import Message, ModelRequest
 from sessions.limit_queue import SharedLimits
 from tests.fakes.openai_server import FakeOpenAI, Reply
+from tests.patience import within
 from tests.sessions.limit_worker import limited
 
 NOWHERE = "http://127.0.0.1:9"
@@ -75,7 +76,7 @@ async def test_no_more_calls_than_allowed_and_none_wasted(four: SharedLimits) ->
     began = time.monotonic()
     await asyncio.gather(*(one() for _ in range(40)))
     assert most == 4
-    assert time.monotonic() - began < 2.5, "who waits is woken when a place is free"
+    assert time.monotonic() - began < within(2.5), "who waits is woken when a place is free"
 
 
 async def test_first_come_first_served(four: SharedLimits) -> None:
@@ -148,7 +149,7 @@ async def test_what_is_not_limited_costs_nothing(four: SharedLimits) -> None:
     for _ in range(1000):
         async with four.slot("anthropic", 10):
             pass
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < within(0.1)
 
 
 async def test_a_long_pause_is_told_and_a_short_one_is_kept(database: str) -> None:
@@ -237,7 +238,7 @@ async def test_the_bucket_for_requests_holds_back(database: str) -> None:
         for _ in range(61):
             async with limits.slot("openai", 1):
                 pass
-        assert 0.95 < time.monotonic() - began < 4
+        assert 0.95 < time.monotonic() - began < within(4)
 
 
 async def test_the_bucket_for_tokens_counts_what_was_used(database: str) -> None:
@@ -248,7 +249,7 @@ async def test_the_bucket_for_tokens_counts_what_was_used(database: str) -> None
             async with limits.slot("openai", 550) as slot:
                 slot.used = 5
             await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < within(3)
         async with limits.slot("openai", 10) as slot:
             slot.used = 600
         await asyncio.sleep(0.05)
