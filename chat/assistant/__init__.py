@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chat.assistant.nearest import Nearest
-from chat.assistant.turn import House, Turn
-from chat.events import Event, Failed
+from chat.assistant.pending import take_up
+from chat.assistant.turn import House, Outcome, Turn
+from chat.events import Event, Failed, Text
 from chat.gallery import Gallery
 from chat.turns import TurnContext
 from engine.errors import ParlanceError
@@ -35,9 +36,11 @@ class Assistant:
         gallery: Gallery | None = None,
         *,
         nearest: Nearest | None = None,
+        **more: Any,
     ) -> None:
+        """`more` are the other fields of `House`."""
         gallery = gallery or Gallery()
-        self._house = House(models, tools, engine, workflows, gallery, nearest or Nearest(gallery))
+        self._house = House(models, tools, engine, workflows, gallery, nearest or Nearest(gallery), **more)
 
     async def warm(self) -> None:
         """Load what a small model's turn needs, where a small model answers; its first turn is a second
@@ -60,12 +63,26 @@ class Assistant:
             return
         turn = Turn(self._house, context, info)
         try:
-            async for event in _path(turn):
+            async for event in _answer(turn):
                 yield event
         except ParlanceError as error:
             yield Failed(error.code, error.message, error.fix)
         if cost := turn.cost():
             yield cost
+
+
+async def _answer(turn: Turn) -> AsyncIterator[Event]:
+    """What the open question is about is done by code; all else by the path that fits the model."""
+    taken_up = take_up(turn)
+    if taken_up is None:
+        async for event in _path(turn):
+            yield event
+        return
+    async for piece in taken_up:
+        if not isinstance(piece, Outcome):
+            yield piece
+        elif piece.refused:
+            yield Text(piece.text)
 
 
 def _path(turn: Turn) -> AsyncIterator[Event]:

@@ -12,7 +12,6 @@ from chat.assistant.drafting import Drafting
 from chat.assistant.edits import numbered
 from chat.assistant.handlers import Acting
 from chat.assistant.prompts import data, history, prompt
-from chat.assistant.running import take_input
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Question, Text
 from chat.gallery import listing
@@ -23,19 +22,8 @@ MAX_CALLS = 10
 
 async def large_turn(turn: Turn) -> AsyncIterator[Event]:
     """Answer one message. ParlanceErrors of models, store and engine pass through."""
-    about = turn.pending()
-    if about.get("kind") == "input" and _is_material(turn.text):
-        # A page of text is what was asked for: no model has to read it in order to hand it on.
-        async for event in take_input(turn, about):
-            if not isinstance(event, Outcome):
-                yield event
-        return
     async for event in _dialogue(turn):
         yield event
-
-
-def _is_material(text: str) -> bool:
-    return len(text) > 400 or text.count("\n") > 3
 
 
 async def _dialogue(turn: Turn) -> AsyncIterator[Event]:

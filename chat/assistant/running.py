@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chat.assistant.inputs import ask_for, missing, read_inputs
 from chat.assistant.prompts import problem_lines
 from chat.assistant.render import run_result
-from chat.assistant.turn import Outcome, Turn
+from chat.assistant.turn import Outcome, Turn, chosen_option
 from chat.events import Event, Problems, RunStarted, Text
 from chat.turns import CurrentWorkflow
 
@@ -55,6 +55,25 @@ async def run_workflow(
         return
     async for event in _start(turn, saved, workflow, read.values):
         yield event
+
+
+def input_given(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome] | None:
+    """The message as the input that was asked for. A large model is left to read a short one: it may be something
+    else. A page of text is what was asked for, and no model has to read it in order to hand it on.
+    """
+    from chat.assistant.small import is_small
+    from chat.assistant.small.commands import is_exit
+    from chat.assistant.small.talking import let_go
+
+    if any(chosen_option(question, turn.text) is not None for question in turn.questions()):
+        return take_input(turn, about)
+    if is_exit(turn.text):
+        return let_go() if is_small(turn.info) else None
+    return take_input(turn, about) if is_small(turn.info) or _is_material(turn.text) else None
+
+
+def _is_material(text: str) -> bool:
+    return len(text) > 400 or text.count("\n") > 3
 
 
 async def take_input(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:

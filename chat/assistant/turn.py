@@ -4,8 +4,9 @@ seen.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chat.events import Cost, Event, Question
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from chat.gallery import Gallery
     from engine.engine import Engine
     from engine.ports import ModelClient, ModelInfo
+    from engine.timetable import Timetable
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
+
+
+def now() -> datetime:
+    """The time, in the zone of this machine."""
+    return datetime.now().astimezone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,14 @@ class House:
     workflows: Workflows
     gallery: Gallery
     nearest: Nearest
+    tests: Any = None
+    proofs: Any = None
+    timetable: Timetable | None = None
+    preferences: Any = None
+    spending: Any = None
+    files: Any = None
+    clock: Callable[[], datetime] = now
+    """What is None is not there, and what needs it is left out. `clock` gives the time, with its zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +86,9 @@ class Turn:
     @property
     def text(self) -> str:
         """What the person said; who typed an option's label said its value."""
-        said = self.context.text.strip()
-        options = self._open_question().get("options", ())
-        chosen = (o["value"] for o in options if o["label"].casefold() == said.casefold())
+        said = self.context.text.strip().casefold()
+        options = (option for question in self.questions() for option in question.get("options", ()))
+        chosen = (option["value"] for option in options if option["label"].strip().casefold() == said)
         return str(next(chosen, self.context.text))
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
@@ -120,19 +135,37 @@ class Turn:
         )
 
     def pending(self) -> Mapping[str, Any]:
-        """What the assistant's last message asked about; empty when nothing is open."""
-        about = self._open_question().get("about")
+        """What rides on the question that is meant: the one whose option was chosen, else the last; empty when
+        nothing is open.
+        """
+        questions = self.questions()
+        chosen = [question for question in questions if chosen_option(question, self.text) is not None]
+        about = (chosen or questions or [{}])[-1].get("about")
         return about if isinstance(about, Mapping) else {}
 
-    def _open_question(self) -> Mapping[str, Any]:
-        """The question that the assistant's last message ended with, as a part; empty when there is none."""
+    def questions(self) -> list[Mapping[str, Any]]:
+        """The questions that the assistant's last message ended with, as parts, in order; a run closes those
+        before it.
+        """
         last = self.context.history[-1] if self.context.history else None
         if last is None or last.role != "assistant":
-            return {}
-        for part in reversed(last.parts):
-            if part.get("kind") in (Question.kind, "run_started"):
-                return part if part["kind"] == Question.kind else {}
-        return {}
+            return []
+        found: list[Mapping[str, Any]] = []
+        for part in last.parts:
+            if part.get("kind") == "run_started":
+                found = []
+            elif part.get("kind") == Question.kind:
+                found.append(part)
+        return found
+
+
+def chosen_option(question: Mapping[str, Any], text: str) -> str | None:
+    """The value of the option that the text is, by value or label; None when it is none."""
+    said = text.strip().casefold()
+    for option in question.get("options", ()):
+        if said in (str(option["value"]).strip().casefold(), str(option["label"]).strip().casefold()):
+            return str(option["value"])
+    return None
 
 
 Events = AsyncIterator[Event | Outcome]

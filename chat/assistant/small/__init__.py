@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-from chat.assistant.running import take_input
-from chat.assistant.small import building, commands, meaning, talking
+from chat.assistant.small import commands, meaning, talking
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Text
 from engine.ports import ModelInfo
@@ -49,10 +48,6 @@ def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:
     about = turn.pending()
     if about and commands.is_exit(turn.text):
         return talking.let_go()
-    if about.get("kind") == "input":
-        return take_input(turn, about)
-    if about.get("kind") == "steps" and not commands.read(turn.text):
-        return building.take_steps(turn, about)
     command = commands.read(turn.text, offered=about.get("examples", ()))
     if command:
         return meaning.obey(turn, command, about)

@@ -100,6 +100,15 @@ async def _steps_of_model(turn: Turn, request: str) -> list[str]:
     return [str(step) for step in value.get("steps", ()) if str(step).strip()]
 
 
+def steps_given(turn: Turn, about: Mapping[str, Any]) -> Events | None:
+    """The message as the steps that were asked for, unless it is a command or a large model can read it."""
+    from chat.assistant.small import commands, is_small
+
+    if not is_small(turn.info) or commands.is_exit(turn.text) or commands.read(turn.text):
+        return None
+    return take_steps(turn, about)
+
+
 async def take_steps(turn: Turn, about: Mapping[str, Any]) -> Events:
     async for event in build_steps(turn, turn.text, str(about.get("request") or "")):
         yield event
