@@ -27,7 +27,7 @@ from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
 from sessions.inbox import Inbox, OpenRun
 from sessions.schedules import SqlScheduleStore
-from sessions.workflows import Version, Workflows
+from sessions.workflows import Author, Version, Workflows
 
 if TYPE_CHECKING:
     from engine.check import Checked
@@ -229,15 +229,19 @@ class ChatService:
         """
         head = await self.conversations.head(owner, conversation_id)
         await self._checked_workflow(owner, yaml)
-        name, number = await self.workflows.save(owner, head.workflow, yaml, summary)
+        name, number = await self.workflows.save(
+            owner, head.workflow, yaml, summary, author="editor", conversation_id=conversation_id
+        )
         return await self._drafted(owner, conversation_id, name, number)
 
-    async def save_workflow(self, owner: str, yaml: str, summary: str) -> dict[str, Any]:
+    async def save_workflow(
+        self, owner: str, yaml: str, summary: str, author: Author = "api"
+    ) -> dict[str, Any]:
         """Keep a document under its `flow.name`, outside of any conversation: {name, version}. WorkflowInvalid."""
         checked = await self._checked_workflow(owner, yaml)
-        known = {each.name for each in await self.workflows.list(owner)}
+        known = {each.name for each in await self.workflows.list(owner, archived=None)}
         name = checked.name if checked.name in known else None
-        saved, version = await self.workflows.save(owner, name, yaml, summary)
+        saved, version = await self.workflows.save(owner, name, yaml, summary, author=author)
         return {"name": saved, "version": version}
 
     async def use_workflow(self, owner: str, conversation_id: str, name: str) -> Version:
@@ -250,7 +254,9 @@ class ChatService:
         head = await self.conversations.head(owner, conversation_id)
         if head.workflow is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        name, number = await self.workflows.restore(owner, head.workflow, version)
+        name, number = await self.workflows.restore(
+            owner, head.workflow, version, conversation_id=conversation_id
+        )
         return await self._drafted(owner, conversation_id, name, number)
 
     # --- runs ---

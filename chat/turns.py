@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chat.events import Event
+from chat.events import Event, Question
 from sessions.conversations import MessageStatus, Role
 
 
@@ -50,6 +50,21 @@ class TurnContext:
     history: tuple[PastMessage, ...] = ()
     workflow: CurrentWorkflow | None = None
     user_message_id: str | None = None
+
+    @property
+    def request(self) -> str:
+        """What the person asked for: this turn's text; where that answers a question of the assistant's, after
+        the message that led to it.
+        """
+        said, after = self.text, len(self.history)
+        while after > 1 and _asks(self.history[after - 1]) and self.history[after - 2].role == "user":
+            said = f"{self.history[after - 2].text}\n{said}"
+            after -= 2
+        return said
+
+
+def _asks(message: PastMessage) -> bool:
+    return message.role == "assistant" and any(p.get("kind") == Question.kind for p in message.parts)
 
 
 class Assistant(Protocol):

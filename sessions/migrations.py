@@ -188,6 +188,19 @@ def create_schedules(connection: sqlite3.Connection) -> None:
         )""")
 
 
+def add_version_origin(connection: sqlite3.Connection) -> None:
+    """Who made a version, the words and the message that asked for it, what was proved of it; archived workflows;
+    what people prefer.
+    """
+    for column in ("author TEXT", "request TEXT", "request_id TEXT", "conversation_id TEXT", "proof TEXT"):
+        connection.execute(f"ALTER TABLE workflow_versions ADD COLUMN {column}")
+    connection.execute("ALTER TABLE workflows ADD COLUMN archived INTEGER NOT NULL DEFAULT 0")
+    connection.execute(
+        "CREATE TABLE preferences (owner TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,"
+        " PRIMARY KEY (owner, name)) WITHOUT ROWID"
+    )
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
     ("create_conversations", create_conversations),
@@ -195,6 +208,7 @@ MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_waits", create_waits),
     ("create_limits", create_limits),
     ("create_schedules", create_schedules),
+    ("add_version_origin", add_version_origin),
 ]
 
 

@@ -6,25 +6,39 @@ conversations point to it. To go back is to save the old text again, as the newe
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.errors import NotFound
 from sessions.conversations import iso
 from sessions.db import Database
 
 FALLBACK_NAME = "workflow"
-SELECT_VERSION = (
-    "SELECT name, version, yaml, summary, message_id, created_at FROM workflow_versions"
-    " WHERE owner = ? AND name = ?"
+LONGEST_REQUEST = 2000  # characters that are kept of the message that asked for a version
+VERSION_COLUMNS = (
+    *("name", "version", "yaml", "summary", "message_id", "created_at"),
+    *("author", "request", "request_id", "conversation_id", "proof"),
 )
+SELECT_VERSION = f"SELECT {', '.join(VERSION_COLUMNS)} FROM workflow_versions WHERE owner = ? AND name = ?"  # noqa: S608
+INSERT_VERSION = (
+    f"INSERT INTO workflow_versions (owner, {', '.join(VERSION_COLUMNS)})"  # noqa: S608
+    f" VALUES (?, {', '.join('?' * len(VERSION_COLUMNS))})"
+)
+Author = Literal["assistant", "editor", "api", "command line", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version. `message_id` is the assistant's message that made it, None for an edit by hand."""
+    """One version. `message_id` is the assistant's message that made it, None for an edit by hand.
+
+    `author` says who made it, `request` is the text of the message that asked for it (at most LONGEST_REQUEST
+    characters), `request_id` that message and `conversation_id` where it stands: each None where there is none,
+    or where the version is older than this record. `proof` is what was found out about it.
+    """
 
     name: str
     version: int
@@ -32,16 +46,15 @@ class Version:
     summary: str
     message_id: str | None
     created_at: float
+    author: Author | None = None
+    request: str | None = None
+    request_id: str | None = None
+    conversation_id: str | None = None
+    proof: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "version": self.version,
-            "yaml": self.yaml,
-            "summary": self.summary,
-            "message_id": self.message_id,
-            "created_at": iso(self.created_at),
-        }
+        found = {name: getattr(self, name) for name in VERSION_COLUMNS}
+        return {**found, "created_at": iso(self.created_at)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Summary:
     description: str
     created_at: float
     updated_at: float
+    archived: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -61,6 +75,7 @@ class Summary:
             "description": self.description,
             "created_at": iso(self.created_at),
             "updated_at": iso(self.updated_at),
+            "archived": self.archived,
         }
 
 
@@ -79,7 +94,7 @@ class Library:
         return await self.store.text(self.owner, name)
 
     async def names(self) -> list[str]:
-        return [summary.name for summary in await self.store.list(self.owner)]
+        return [summary.name for summary in await self.store.list(self.owner, archived=None)]
 
 
 class Workflows:
@@ -89,31 +104,50 @@ class Workflows:
         self._db = db
 
     async def save(
-        self, owner: str, name: str | None, yaml: str, summary: str, message_id: str | None = None
+        self,
+        owner: str,
+        name: str | None,
+        yaml: str,
+        summary: str,
+        message_id: str | None = None,
+        *,
+        author: Author | None = None,
+        request: str | None = None,
+        request_id: str | None = None,
+        conversation_id: str | None = None,
     ) -> tuple[str, int]:
         """(name, version). Without a name a new workflow is made, under its `flow.name` or that with -2, -3 …
 
         A number given to it is put into the text's `flow.name` too; every other byte stays. With a name it must
-        exist already. A text that is the newest version already makes no new one.
+        exist already. A text that is the newest version already makes no new one. What is archived comes back
+        by a new version. For the rest see Version.
         """
         flow = _flow(yaml)
+        asked = request[:LONGEST_REQUEST] if request else None
 
         def job(connection: sqlite3.Connection) -> tuple[str, int]:
-            known = name or _create(connection, owner, flow.get("name"))
-            newest = _newest(connection, owner, known)
-            if newest is not None and newest["yaml"] == yaml:
-                return known, newest["version"]
-            text = yaml if name else _named(yaml, known)
-            version = newest["version"] + 1 if newest else 1
-            description = flow.get("description")
-            _add_version(connection, owner, Version(known, version, text, summary, message_id, time.time()))
-            connection.execute(
-                "UPDATE workflows SET description = ? WHERE owner = ? AND name = ?",
-                (description if isinstance(description, str) else "", owner, known),
+            known = name or create(connection, owner, flow.get("name"))
+            newest = newest_of(connection, owner, known)
+            if newest is not None and newest.yaml == yaml:
+                return known, newest.version
+            text = yaml if name else named(yaml, known)
+            number = newest.version + 1 if newest else 1
+            origin = (author, asked, request_id, conversation_id)
+            add_version(
+                connection, owner, Version(known, number, text, summary, message_id, time.time(), *origin)
             )
-            return known, version
+            return known, number
 
         return await self._db.write(job)
+
+    async def set_proof(self, owner: str, name: str, version: int, proof: Mapping[str, Any] | None) -> None:
+        """Keep with a version what was found out about it. NotFound."""
+        changed = await self._db.execute(
+            "UPDATE workflow_versions SET proof = ? WHERE owner = ? AND name = ? AND version = ?",
+            (None if proof is None else json.dumps(proof), owner, name, version),
+        )
+        if not changed:
+            raise no_workflow(name, version)
 
     async def get(self, owner: str, name: str, version: int | None = None) -> Version:
         """The newest version, or that one."""
@@ -122,9 +156,8 @@ class Workflows:
             (owner, name, version, version),
         )
         if not rows:
-            what = f'workflow "{name}"' if version is None else f'version {version} of a workflow "{name}"'
-            raise NotFound(f"There is no {what}.", "The page and `app.py workflows` list what there is.")
-        return Version(**dict(rows[0]))
+            raise no_workflow(name, version)
+        return version_of(rows[0])
 
     async def text(self, owner: str, name: str) -> str | None:
         """The newest text, None where there is no such workflow."""
@@ -137,30 +170,34 @@ class Workflows:
         """The workflows of one owner, for the checker."""
         return Library(self, owner)
 
-    async def list(self, owner: str) -> Summaries:
-        """The one changed last comes first."""
+    async def list(self, owner: str, archived: bool | None = False) -> Summaries:
+        """The one changed last comes first. Those that are archived or those that are not; with None all."""
         rows = await self._db.fetch(
-            "SELECT w.name, max(v.version) AS version, w.description, w.created_at, w.updated_at"
+            "SELECT w.name, max(v.version) AS version, w.description, w.created_at, w.updated_at, w.archived"
             " FROM workflows w JOIN workflow_versions v ON v.owner = w.owner AND v.name = w.name"
-            " WHERE w.owner = ? GROUP BY w.name ORDER BY w.updated_at DESC, w.rowid DESC",
-            (owner,),
+            " WHERE w.owner = ? AND (? IS NULL OR w.archived = ?)"
+            " GROUP BY w.name ORDER BY w.updated_at DESC, w.rowid DESC",
+            (owner, archived, archived),
         )
-        return [Summary(**dict(row)) for row in rows]
+        return [Summary(**{**dict(row), "archived": bool(row["archived"])}) for row in rows]
 
     async def versions(self, owner: str, name: str) -> Versions:
         """All of them, the newest first."""
         rows = await self._db.fetch(SELECT_VERSION + " ORDER BY version DESC", (owner, name))
         if not rows:
             await self.get(owner, name)  # says that there is none
-        return [Version(**dict(row)) for row in rows]
+        return [version_of(row) for row in rows]
 
-    async def restore(self, owner: str, name: str, version: int) -> tuple[str, int]:
+    async def restore(
+        self, owner: str, name: str, version: int, *, conversation_id: str | None = None
+    ) -> tuple[str, int]:
         """Go back: the old text becomes the newest version."""
         old = await self.get(owner, name, version)
-        return await self.save(owner, name, old.yaml, f"Back to version {version}")
+        said = f"Back to version {version}"
+        return await self.save(owner, name, old.yaml, said, author="restore", conversation_id=conversation_id)
 
 
-def _create(connection: sqlite3.Connection, owner: str, wanted: object) -> str:
+def create(connection: sqlite3.Connection, owner: str, wanted: object) -> str:
     """A workflow without versions, under the first free name."""
     rows = connection.execute("SELECT name FROM workflows WHERE owner = ?", (owner,))
     taken = {row["name"] for row in rows}
@@ -177,7 +214,7 @@ def _create(connection: sqlite3.Connection, owner: str, wanted: object) -> str:
     return name
 
 
-def _named(yaml: str, name: str) -> str:
+def named(yaml: str, name: str) -> str:
     """The text with this `flow.name`, where it has another one that can be replaced for certain."""
     from engine.check.patches import apply, replace_name
     from engine.document import read_document
@@ -190,25 +227,35 @@ def _named(yaml: str, name: str) -> str:
     return apply(yaml, patch) if patch else yaml
 
 
-def _newest(connection: sqlite3.Connection, owner: str, name: str) -> sqlite3.Row | None:
+def newest_of(connection: sqlite3.Connection, owner: str, name: str) -> Version | None:
+    """The newest version of a workflow that exists; None where it has none yet. NotFound."""
     exists = connection.execute("SELECT 1 FROM workflows WHERE owner = ? AND name = ?", (owner, name))
     if exists.fetchone() is None:
         raise NotFound(f'There is no workflow "{name}".', "Save it without a name to make a new one.")
-    row: sqlite3.Row | None = connection.execute(
-        SELECT_VERSION + " ORDER BY version DESC LIMIT 1", (owner, name)
-    ).fetchone()
-    return row
+    row = connection.execute(SELECT_VERSION + " ORDER BY version DESC LIMIT 1", (owner, name)).fetchone()
+    return None if row is None else version_of(row)
 
 
-def _add_version(connection: sqlite3.Connection, owner: str, new: Version) -> None:
+def add_version(connection: sqlite3.Connection, owner: str, new: Version) -> None:
+    """Store a version, and what its workflow's row says of the newest one."""
+    proof = None if new.proof is None else json.dumps(new.proof)
+    values = {name: getattr(new, name) for name in VERSION_COLUMNS} | {"proof": proof}
+    connection.execute(INSERT_VERSION, (owner, *values.values()))
+    description = _flow(new.yaml).get("description")
     connection.execute(
-        "INSERT INTO workflow_versions (owner, name, version, yaml, summary, message_id, created_at)"
-        " VALUES (?,?,?,?,?,?,?)",
-        (owner, new.name, new.version, new.yaml, new.summary, new.message_id, new.created_at),
+        "UPDATE workflows SET updated_at = ?, description = ?, archived = 0 WHERE owner = ? AND name = ?",
+        (new.created_at, description if isinstance(description, str) else "", owner, new.name),
     )
-    connection.execute(
-        "UPDATE workflows SET updated_at = ? WHERE owner = ? AND name = ?", (new.created_at, owner, new.name)
-    )
+
+
+def version_of(row: sqlite3.Row) -> Version:
+    """The record of a row of SELECT_VERSION."""
+    return Version(**{**dict(row), "proof": json.loads(row["proof"]) if row["proof"] else None})
+
+
+def no_workflow(name: str, version: int | None = None) -> NotFound:
+    what = f'workflow "{name}"' if version is None else f'version {version} of a workflow "{name}"'
+    return NotFound(f"There is no {what}.", "The page and `app.py workflows` list what there is.")
 
 
 def _flow(yaml: str) -> dict[str, Any]:

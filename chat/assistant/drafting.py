@@ -114,7 +114,15 @@ class Drafting:
             return
         turn = self.turn
         name, version = await turn.house.workflows.save(
-            turn.owner, base.name if base else None, text, summary, turn.context.message_id
+            turn.owner,
+            base.name if base else None,
+            text,
+            summary,
+            turn.context.message_id,
+            author="assistant",
+            request=turn.context.request,
+            request_id=turn.context.user_message_id,
+            conversation_id=turn.context.conversation_id,
         )
         self.text, self.problems, self.base = None, (), None
         saved = await turn.house.workflows.get(turn.owner, name, version)  # its name may have got a number

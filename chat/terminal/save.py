@@ -19,7 +19,9 @@ def save(house: House, arguments: argparse.Namespace) -> int:
 
 async def _save(house: House, file: str, as_json: bool) -> int:
     try:
-        saved = await house.service.save_workflow(OWNER, read_text(file), f"saved from {file}")
+        saved = await house.service.save_workflow(
+            OWNER, read_text(file), f"saved from {file}", "command line"
+        )
     except WorkflowInvalid as error:
         print_problems(file, error.problems, to_stderr=True)
         raise

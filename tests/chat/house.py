@@ -132,7 +132,15 @@ class ObedientAssistant:
     async def _draft(self, context: TurnContext, rest: str) -> AsyncIterator[Event]:
         current = context.workflow
         name, version = await self._workflows.save(
-            context.owner, current.name if current else None, QUICK + f"# {rest}\n", rest, context.message_id
+            context.owner,
+            current.name if current else None,
+            QUICK + f"# {rest}\n",
+            rest,
+            context.message_id,
+            author="assistant",
+            request=context.request,
+            request_id=context.user_message_id,
+            conversation_id=context.conversation_id,
         )
         yield DraftChanged(name, version, rest)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.errors import NotFound
+from sessions import migrations
 from sessions.db import open_db
-from sessions.workflows import Workflows
+from sessions.workflows import LONGEST_REQUEST, Version, Workflows
 
 ANN, BOB = "ann", "bob"
 
@@ -119,3 +122,61 @@ async def test_a_foreign_workflow_is_as_if_it_did_not_exist(workflows: Workflows
             await call
     assert len(await workflows.versions(ANN, "greet")) == 1
     assert await workflows.list(BOB) == []
+
+
+async def test_a_version_says_who_made_it_and_what_was_asked(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document(), "first")
+    await workflows.save(
+        ANN,
+        "greet",
+        document(prompt="Wave"),
+        "Waves",
+        "answer-1",
+        author="assistant",
+        request="Wave, please. " * 1000,
+        request_id="said-1",
+        conversation_id="talk-1",
+    )
+    newest, oldest = await workflows.versions(ANN, "greet")
+    assert (oldest.author, oldest.request, oldest.request_id, oldest.conversation_id) == (None,) * 4
+    assert (newest.author, newest.request_id, newest.conversation_id) == ("assistant", "said-1", "talk-1")
+    assert newest.request == ("Wave, please. " * 1000)[:LONGEST_REQUEST]
+    assert newest.to_dict()["request"] == newest.request
+    await workflows.restore(ANN, "greet", 1, conversation_id="talk-2")
+    back = await workflows.get(ANN, "greet")
+    assert (back.author, back.request, back.conversation_id) == ("restore", None, "talk-2")
+
+
+async def test_a_proof_is_kept_with_its_version(workflows: Workflows) -> None:
+    await workflows.save(ANN, None, document(), "first")
+    await workflows.save(ANN, "greet", document(prompt="Wave"), "second")
+    proof = {"checked": {"ok": True}, "tests": [{"id": "ä"}]}
+    await workflows.set_proof(ANN, "greet", 1, proof)
+    assert (await workflows.get(ANN, "greet", 1)).proof == proof
+    assert (await workflows.get(ANN, "greet", 2)).proof is None
+    await workflows.set_proof(ANN, "greet", 1, None)
+    assert (await workflows.get(ANN, "greet", 1)).proof is None
+    for owner, version in ((BOB, 1), (ANN, 3)):
+        with pytest.raises(NotFound):
+            await workflows.set_proof(owner, "greet", version, proof)
+
+
+async def test_versions_of_an_older_database_have_no_origin(tmp_path: Path) -> None:
+    """A database as the second version left it: what it does not know is None, all else is as it was."""
+    path = tmp_path / "old.db"
+    names = [name for name, _ in migrations.MIGRATIONS]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)")
+        for name, step in migrations.MIGRATIONS[: names.index("add_version_origin")]:
+            step(connection)
+            connection.execute("INSERT INTO migrations VALUES (?, 'then')", (name,))
+        connection.execute("INSERT INTO workflows VALUES ('ann', 'greet', 'd', 1.0, 2.0)")
+        connection.execute(
+            "INSERT INTO workflow_versions VALUES ('ann', 'greet', 1, ?, 'first', 'm', 2.0)", (document(),)
+        )
+    db = open_db(path)
+    old = Workflows(db)
+    assert await old.get(ANN, "greet") == Version("greet", 1, document(), "first", "m", 2.0)
+    assert [w.archived for w in await old.list(ANN)] == [False]
+    assert await old.save(ANN, "greet", document(prompt="Wave"), "next", author="editor") == ("greet", 2)
+    db.close()
