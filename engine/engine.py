@@ -30,6 +30,7 @@ from engine.view import summary_view, time_text, wait_view
 from engine.workflow import Workflow
 
 if TYPE_CHECKING:
+    from engine.walk import Walker
     from tools.registry import ToolRegistry
     from tools.sandbox.pool import Sandbox
 
@@ -209,9 +210,14 @@ class Engine:
     async def branches(self, workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Which ways through the workflow a dry run can take, see `engine.branches.explore`. InputError."""
         from engine.branches import explore
+
+        return await explore(self.walker(workflow), inputs)
+
+    def walker(self, workflow: Workflow, *, offline: bool = False) -> Walker:
+        """What walks through a checked workflow without storing anything; `offline`: nothing outside is read."""
         from engine.walk import Walker
 
-        return await explore(Walker(workflow, self._loader.of(workflow).graph, self._services), inputs)
+        return Walker(workflow, self._loader.of(workflow).graph, self._services, offline=offline)
 
     async def wait(self, run_id: str) -> dict[str, Any]:
         """The view of the run once it has ended, or waits for a person. NotFound; StoreError or RunError when this

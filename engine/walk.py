@@ -20,7 +20,8 @@ from engine.nodes.step import Parked, Services, Step
 from engine.ports import NodeStatus, RunRecord
 from engine.rehearsal import NOTE
 from engine.scheduler import Scheduler, Visit, endless
-from engine.unreal import fields_seen
+from engine.simulate import REASONS
+from engine.unreal import fields_seen, reaches_out
 from engine.workflow import Edge, Workflow
 
 MOST_VISITS = 2000
@@ -125,22 +126,28 @@ class Walker:
     """Walks through one workflow. `services` are the real ones; a dry run takes care that nothing happens.
 
     What code and reading tools gave (`done`) is not asked for again in another walk that gives them the same.
+    `offline`: nothing outside is read either.
     """
 
-    def __init__(self, workflow: Workflow, graph: Graph, services: Services) -> None:
+    def __init__(
+        self, workflow: Workflow, graph: Graph, services: Services, *, offline: bool = False
+    ) -> None:
         self.workflow = workflow
         self.graph = graph
         self.services = services
+        self.offline = offline
         self.done: dict[tuple[str, str], tuple[Outcome, str | None]] = {}
 
     async def walk(self, trial: Trial, given: Mapping[str, Any]) -> Walk:
         """InputError for inputs that do not fit; required ones that are missing are made up."""
         made = {**made_inputs(self.workflow, given), **trial.inputs}
         inputs = read_inputs(self.workflow, {**made, **given})
-        return await _Walking(self, trial, inputs, [name for name in made if name not in given]).run()
+        return await Walking(self, trial, inputs, [name for name in made if name not in given]).run()
 
 
-class _Walking:
+class Walking:
+    """One walk. A case's walk says in its own way what a visit gives, see `engine.case_walk`."""
+
     def __init__(self, walker: Walker, trial: Trial, inputs: Mapping[str, Any], made: Sequence[str]) -> None:
         self._walker = walker
         self._graph = walker.graph
@@ -182,11 +189,7 @@ class _Walking:
             host=self._host,
             rehearses=True,
         )
-        if node.kind == "subflow":
-            writes: Mapping[str, Any] = self._subflow(step)
-            error: RunError | None = None
-        else:
-            writes, error = self._come_of(step, await self._outcome(step))
+        writes, error = await self._gives(step)
         after = self._scheduler.after(visit, writes)
         edges = self._graph.leaving[visit.node]
         if error is not None:
@@ -200,6 +203,23 @@ class _Walking:
         if (late := endless(self._graph, started)) is not None:
             raise late
         return started
+
+    async def _gives(self, step: Step) -> tuple[Mapping[str, Any], RunError | None]:
+        """What a visit writes, and how it failed where the document deals with that. RunError where it does not."""
+        if step.node.kind == "subflow":
+            return self._subflow(step), None
+        fails = (step.path, step.iteration) in self._found.trial.failures
+        if self._walker.offline and not fails and step.node.kind == "tool" and reaches_out(step.node):
+            return self._unread(step), None
+        return self._come_of(step, await self._outcome(step))
+
+    def _unread(self, step: Step) -> Mapping[str, Any]:
+        """What a tool might have read outside, where nothing is to be read there."""
+        if step.node.effect == "none":
+            self._found.simulated[step.path] = f"{step.node.tool} reads outside, and nothing is read here"
+        else:
+            self._found.simulated[step.path] = REASONS["tool"]
+        return {**made_writes(step.node, step.workflow), **self._told_values(step)}
 
     async def _outcome(self, step: Step) -> Outcome:
         """How the node ends; what was computed for another walk from the same values is taken from there."""
@@ -226,9 +246,11 @@ class _Walking:
     def _subflow(self, step: Step) -> Mapping[str, Any]:
         """Another workflow's ways are that workflow's: here it gives what it might."""
         self._found.simulated[step.path] = f"the workflow {step.node.subflow} is rehearsed by itself"
+        return {**made_writes(step.node, step.workflow), **self._told_values(step)}
+
+    def _told_values(self, step: Step) -> dict[str, Any]:
         values = self._host.record.origin or {}
-        chosen = {n: v for p, i, n, v in values["choices"] if (p, i) == (step.path, step.iteration)}
-        return {**made_writes(step.node, step.workflow), **chosen}
+        return {n: v for p, i, n, v in values["choices"] if (p, i) == (step.path, step.iteration)}
 
     def _failed(
         self, visit: Visit, step: Step, error: RunError, after: Mapping[str, Any]

@@ -25,6 +25,11 @@ def writes_of(node: Node, workflow: Workflow, value: Any, *, lenient: bool = Fal
     return {name: _read(workflow.fields[name], item, node) for name, item in by_name.items()}
 
 
+def write_of(field: Field, value: Any) -> Any:
+    """What a model or a person might give, as a write of this field. Misfit when it does not fit."""
+    return _write(field, value, lenient=True)
+
+
 def _read(field: Field, value: Any, node: Node) -> Any:
     """A write of what a model wrote; one output that is no object may stand inside one, under its name."""
     try:
