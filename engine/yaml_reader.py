@@ -37,7 +37,8 @@ class Limits:
 class Spot:
     """A value and its offsets in the text; `children` by key or index for a mapping or list.
 
-    `key_start`..`key_end` is the key's span; for a list item both are the value's start.
+    `key_start`..`key_end` is the key's span; for a list item both are the value's start. `flow` tells a mapping or
+    list written in brackets.
     """
 
     value: Any
@@ -48,6 +49,7 @@ class Spot:
     children: dict[str, Spot] | list[Spot] | None = None
     depth: int = 0
     weight: int = 0
+    flow: bool = False
 
     def child(self, step: str | int) -> Spot | None:
         """The spot below, None where there is none."""
@@ -224,6 +226,7 @@ class _Reader:
             self._refuse_tag(event.tag, start)
         self._check_depth(len(self.stack) + 1, start)
         spot = Spot({} if mapping else [], start, start, start, start, {} if mapping else [], depth=1)
+        spot.flow = bool(event.flow_style)
         if event.anchor:
             self.opened.add(event.anchor)
         self.stack.append(_Open(spot, self._path(), bool(event.flow_style), event.anchor))
