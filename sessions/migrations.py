@@ -201,6 +201,17 @@ def add_version_origin(connection: sqlite3.Connection) -> None:
     )
 
 
+def create_workflow_tests(connection: sqlite3.Connection) -> None:
+    """Tests of saved workflows; they follow their workflow when it is renamed, and go with it."""
+    connection.execute("""
+        CREATE TABLE workflow_tests (
+            id TEXT PRIMARY KEY, owner TEXT NOT NULL, workflow TEXT NOT NULL, title TEXT NOT NULL,
+            quote TEXT NOT NULL, case_json TEXT NOT NULL, message_id TEXT, created_at REAL NOT NULL,
+            FOREIGN KEY (owner, workflow) REFERENCES workflows (owner, name) ON UPDATE CASCADE ON DELETE CASCADE
+        )""")
+    connection.execute("CREATE INDEX workflow_tests_workflow ON workflow_tests (owner, workflow)")
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
     ("create_conversations", create_conversations),
@@ -209,6 +220,7 @@ MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_limits", create_limits),
     ("create_schedules", create_schedules),
     ("add_version_origin", add_version_origin),
+    ("create_workflow_tests", create_workflow_tests),
 ]
 
 
