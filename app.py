@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from chat.assistant import Assistant
+    from chat.assistant.nearest import Nearest
     from chat.service import ChatService
     from engine.dispatch import MakeDispatcher
     from engine.engine import Engine
@@ -188,7 +189,15 @@ class House:
     def assistant(self) -> Assistant:
         from chat.assistant import Assistant
 
-        return Assistant(self.models, self.tools, self.engine, self.workflows)
+        return Assistant(self.models, self.tools, self.engine, self.workflows, nearest=self.nearest)
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        """Finds templates by meaning, for the assistant and for the page."""
+        from chat.assistant.nearest import Nearest
+        from chat.gallery import Gallery
+
+        return Nearest(Gallery())
 
     @cached_property
     def service(self) -> ChatService:
@@ -225,7 +234,7 @@ class House:
             host=host,
             home=self.home,
             password=self._password,
-            page=lambda app: mount_page(app, self.service, self.models, self.tools),
+            page=lambda app: mount_page(app, self.service, self.models, self.tools, self.nearest),
             close=self.close,
         )
 

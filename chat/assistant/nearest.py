@@ -48,7 +48,7 @@ class Nearest:
     def __init__(
         self, gallery: Gallery, encode: Encode | None = None, intents: Path = PROMPTS / "intents.yaml"
     ) -> None:
-        self._gallery = gallery
+        self.gallery = gallery
         self._given = encode
         self._intents = intents
         self._lock = threading.Lock()
@@ -72,7 +72,7 @@ class Nearest:
         for (kind, name), score in zip(self._labels, scores.tolist(), strict=True):
             key = f"{kind}:{name}"
             best[key] = max(best.get(key, -1.0), score)
-        matches = [Match(e, best[f"example:{e.name}"]) for e in self._gallery]
+        matches = [Match(e, best[f"example:{e.name}"]) for e in self.gallery]
         intent, score = max(
             ((k, s) for k, s in best.items() if k.startswith("intent:")), key=lambda item: item[1]
         )
@@ -95,7 +95,7 @@ class Nearest:
         from engine.document import read_document
 
         intents: Mapping[str, Sequence[str]] = read_document(self._intents.read_text(encoding="utf-8")).data
-        found = [(("example", e.name), phrase) for e in self._gallery for phrase in e.phrases]
+        found = [(("example", e.name), phrase) for e in self.gallery for phrase in e.phrases]
         return found + [(("intent", name), str(p)) for name, phrases in intents.items() for p in phrases]
 
     @cached_property

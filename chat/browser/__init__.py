@@ -10,18 +10,20 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import HTTPConnection
 
+    from chat.assistant.nearest import Nearest
     from chat.gallery import Gallery
     from chat.service import ChatService
     from engine.models import Models
     from tools.registry import ToolRegistry
 
-EXAMPLES = ("triage_ticket", "meeting_notes_to_tasks", "draft_and_review", "research_in_parallel")
+EXAMPLES = ("triage_ticket", "meeting_notes_to_tasks", "research_in_parallel")
 
 
 def mount_page(
-    app: FastAPI, service: ChatService, models: Models, tools: ToolRegistry, gallery: Gallery | None = None
+    app: FastAPI, service: ChatService, models: Models, tools: ToolRegistry, nearest: Nearest
 ) -> FastAPI:
-    """Add the page at "/", its files and its socket; every other route has to be there already.
+    """Add the page at "/", its files and its socket; every other route has to be there already. `nearest` finds the
+    templates of its gallery by meaning.
 
     Who asks is taken from the gate in front (`chat.api.login`), which puts `parlance.signed_in` into the scope.
     """
@@ -33,9 +35,8 @@ def mount_page(
     from chat.browser.house import House
     from chat.browser.layout import build
     from chat.browser.theme import theme
-    from chat.gallery import Gallery as Examples
 
-    house = House(service, models, tools, gallery or Examples(), owner_of, address("js"))
+    house = House(service, models, tools, nearest.gallery, owner_of, nearest, address("js"))
     app.include_router(page_router(house))
     from gradio.routes import mount_gradio_app
 
@@ -75,6 +76,6 @@ def _head(gallery: Gallery) -> str:
     data = json.dumps(examples, ensure_ascii=False).replace("<", "\\u003c")
     return (
         f'<link rel="stylesheet" href="{address("css")}">'
-        f"<script>window.parlanceExamples = {data};</script>"
+        f"<script>window.parlanceExamples = {data}; window.parlanceTemplates = {len(gallery)};</script>"
         f'<script src="{address("js")}"></script>'
     )

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from chat.browser.asking import question_cards
+from chat.browser.card import act, acts, bullets, card, glyph, tag
 from chat.browser.markdown import as_words, inline, one_line, plain, to_blocks, to_html
 from chat.browser.words import as_json, asks_models, count, duration, money, seconds_between, tokens_of
 from chat.events import Cost
@@ -82,7 +84,7 @@ def _text_blocks(before: Sequence[Mapping[str, Any]], text: str) -> str:
     if run is None or len(text) <= MOST_OF_RESULT:
         return to_blocks(text)
     return to_blocks(beginning(text, MOST_OF_RESULT)) + one_line(
-        f'<div class="pl-more">{_shown_of(MOST_OF_RESULT, text)} {_button("Show all", f"run:{run}")}</div>'
+        f'<div class="pl-more">{_shown_of(MOST_OF_RESULT, text)} {act("Show all", f"run:{run}")}</div>'
     )
 
 
@@ -108,38 +110,29 @@ def _options(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, str]] | None:
 # --- cards ------------------------------------------------------------------------------------------------
 
 
-def _card(kind: str, head: str, body: str = "", *, role: str = "group", label: str = "") -> str:
-    return one_line(
-        f'<div class="pl-card pl-{kind}" role="{role}" title="{escape(label)}">'
-        f'<div class="pl-card-head">{head}</div>{body}</div>'
-    )
-
-
-def _button(text: str, value: str) -> str:
-    """A button of a card; the page's script does what `value` says."""
-    return f'<button type="button" class="pl-act" value="{escape(value)}">{escape(text)}</button>'
-
-
 def _draft_card(part: Mapping[str, Any]) -> str:
-    head = (
-        f'<span class="pl-glyph flow"></span><strong>{escape(str(part["workflow"]))}</strong>'
-        f'<span class="pl-tag">version {int(part["version"])}</span>{_button("Show", "show:graph")}'
-    )
-    body = (
-        f'<div class="pl-card-text">{one_line(inline(str(part["summary"])))}</div>'
-        if part.get("summary")
-        else ""
-    )
-    return _card("draft", head, body + _problem_list(part.get("problems") or ()))
+    """A new version: what was asked and changed, what of it is proved, and the way back while it is the newest."""
+    name, version = str(part["workflow"]), int(part["version"])
+    place = f"{quote(name, safe='')}:{version}"
+    undo = act("Undo", f"undo:{place}", "pl-undo") + act("Bring it back", f"redo:{place}", "pl-undo")
+    buttons = acts(undo if version > 1 else "", act("Show", "show:graph"))
+    head = f"{glyph('flow')}<strong>{escape(name)}</strong>{tag(f'version {version}')}{buttons}"
+    summary = str(part.get("summary") or "")
+    body = f'<div class="pl-card-text">{one_line(inline(summary))}</div>' if summary else ""
+    changes = [
+        str(words) for words in part.get("changes") or () if str(words).strip(". ") != summary.strip(". ")
+    ]
+    body += bullets(changes if version > 1 else ())
+    return card("draft", head, body + _problem_list(part.get("problems") or ()))
 
 
 def _problems_card(message_id: str, index: int, part: Mapping[str, Any]) -> str:
     found = count(len(part["problems"]), "problem")
     head = (
         f'<span class="pl-glyph warn"></span><strong>Draft not saved</strong>'
-        f'<span class="pl-tag failed">{found}</span>{_button("Open in editor", f"mend:{message_id}:{index}")}'
+        f'<span class="pl-tag failed">{found}</span>{act("Open in editor", f"mend:{message_id}:{index}")}'
     )
-    return _card("problems", head, _problem_list(part["problems"]))
+    return card("problems", head, _problem_list(part["problems"]))
 
 
 def _problem_list(problems: Sequence[Mapping[str, Any]]) -> str:
@@ -162,13 +155,13 @@ def _run_card(message: Message, index: int, part: Mapping[str, Any], runs: Runs)
     head = (
         f'<span class="pl-dot {escape(status)}"></span><strong>{escape(str(part["workflow"]))}</strong>'
         f'<span class="pl-tag {escape(status)}">{RUN_WORDS.get(status, status)}</span>'
-        f"{_button('Details', f'run:{run_id}')}"
+        f"{act('Details', f'run:{run_id}')}"
     )
     body = _run_steps(run.get("nodes") or ()) + _run_facts(run)
     told = any(p["kind"] == "text" and p["text"].strip() for p in message.parts[index + 1 :])
     if ended and not told:
         body += _run_outcome(run)
-    return _card("run", head, body)
+    return card("run", head, body)
 
 
 RUN_WORDS = {
@@ -217,7 +210,7 @@ def _run_outcome(run: Mapping[str, Any]) -> str:
         return f'<div class="pl-card-text">{plain(str(run["error"]))}</div>'
     told = outputs_shown(run.get("outputs") or {}, MOST_OF_RESULT)
     rest = any(output["rest"] for output in told)
-    more = f'<div class="pl-more">{_button("Show all", "run:" + str(run["run_id"]))}</div>' if rest else ""
+    more = f'<div class="pl-more">{act("Show all", "run:" + str(run["run_id"]))}</div>' if rest else ""
     return f'<div class="pl-outcome">{"".join(output["html"] for output in told)}{more}</div>'
 
 
@@ -258,10 +251,10 @@ def _shown_of(shown: int, text: str) -> str:
 def _error_card(message_id: str, part: Mapping[str, Any]) -> str:
     head = f'<span class="pl-glyph warn"></span><strong>{plain(str(part["message"]))}</strong>'
     fix = f'<div class="pl-card-text">{plain(str(part["fix"]))}</div>' if part.get("fix") else ""
-    acts = _button("Try again", f"retry:{message_id}")
+    ways = act("Try again", f"retry:{message_id}")
     if str(part.get("code", "")).startswith("model"):
-        acts += _button("Set up a model", "settings")
-    return _card("error", head, f'{fix}<div class="pl-acts">{acts}</div>', role="alert")
+        ways += act("Set up a model", "settings")
+    return card("error", head, f'{fix}<div class="pl-acts">{ways}</div>', role="alert")
 
 
 def _sentence(part: Mapping[str, Any]) -> str:
@@ -281,7 +274,7 @@ def _last_words(message: Message) -> Iterable[Entry]:
     if message.status == "stopped":
         yield _entry(message, '<div class="pl-note">Stopped.</div>')
     elif message.status == "interrupted":
-        again = _button("Try again", f"retry:{message.id}") if message.reply_to else ""
+        again = act("Try again", f"retry:{message.id}") if message.reply_to else ""
         yield _entry(
             message, f'<div class="pl-note">Interrupted: the program was ended meanwhile. {again}</div>'
         )

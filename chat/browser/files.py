@@ -14,10 +14,13 @@ from chat.browser.socket import PageSocket
 
 STATIC = Path(__file__).with_name("static")
 SCRIPTS = (
-    *("core", "kept", "socket", "chat", "side"),
-    *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "versions", "settings", "start"),
+    *("core", "dialogs", "theme", "kept", "socket", "chat", "side"),
+    *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "settings"),
+    *("jump", "diff", "versions"),
+    *("gallery", "library", "files", "commands", "palette"),
+    "start",
 )
-STYLES = ("page", "chat", "work")
+STYLES = ("page", "chat", "work", "changes", "dialogs")
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 SIGNED_OUT = 4401
 

@@ -15,6 +15,7 @@ from engine.errors import InputError, ParlanceError
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from chat.assistant.nearest import Nearest
     from chat.gallery import Gallery
     from chat.service import ChatService
     from engine.models import Models
@@ -31,7 +32,8 @@ NO_MODEL: dict[str, Any] = {
 class House:
     """`owner_of` says who is asking, from the request; None where he has not signed in.
 
-    `script` is the address of the page's script, which changes with it; `server` is this process.
+    `nearest` finds templates by meaning; `script` is the address of the page's script, which changes with it; `server`
+    is this process.
     """
 
     service: ChatService
@@ -39,6 +41,7 @@ class House:
     tools: ToolRegistry
     gallery: Gallery
     owner_of: Callable[[HTTPConnection], str | None]
+    nearest: Nearest
     script: str = ""
     server: str = field(default_factory=lambda: uuid.uuid4().hex)
     _poked: asyncio.Event = field(default_factory=asyncio.Event)

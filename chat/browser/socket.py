@@ -1,9 +1,9 @@
 """The one WebSocket of an open page: the server pushes what to show, the page says what it looks at.
 
 To the page: hello {script, server, password}; list {items, query}; head {conversation, title, live, earlier,
-again}; chat {conversation, first, entries}, from entry number `first` on; workflow; run; runs; diff; draft; model;
+again}; chat {conversation, first, entries}, from entry number `first` on; workflow; run; runs; draft; model;
 gone {message, fix}; error {message, fix}. From the page: open {conversation}, earlier, search {query},
-run {run_id}, diff {version}, draft {message, part}. Nothing that changes anything comes this way: what people
+run {run_id}, draft {message, part}. Nothing that changes anything comes this way: what people
 do goes to `chat.browser.actions`.
 """
 
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from chat.browser.cards import Entry
 from chat.browser.follow import Followed
-from chat.browser.views import diff_rows
 from engine.errors import NotFound, ParlanceError
 
 if TYPE_CHECKING:
@@ -93,8 +92,6 @@ class PageSocket:
         elif name == "draft":
             yaml = self._followed.draft(str(asked.get("message")), int(asked.get("part") or 0))
             await self._send("draft", yaml=yaml)
-        elif name == "diff":
-            await self._send_diff(self._followed.conversation_id, int(asked.get("version") or 0))
 
     def _open(self, conversation_id: str | None) -> None:
         self._forget()
@@ -187,16 +184,6 @@ class PageSocket:
             return
         self._sent = entries
         await self._send("chat", conversation=followed.conversation_id, first=first, entries=entries[first:])
-
-    async def _send_diff(self, conversation_id: str, version: int) -> None:
-        current = await self._service.current_workflow(self._owner, conversation_id)
-        if current is None:
-            return
-        workflows = self._service.workflows
-        new = await workflows.get(self._owner, current.name, version)
-        old = (await workflows.get(self._owner, current.name, version - 1)).yaml if version > 1 else ""
-        rows = await asyncio.to_thread(diff_rows, old, new.yaml)
-        await self._send("diff", version=version, rows=rows)
 
     async def _watch_list(self) -> None:
         self._changed("list")

@@ -1,9 +1,8 @@
-"""What the right-hand side of the page shows, as plain JSON: the workflow, a run, two versions compared."""
+"""What the right-hand side of the page shows, as plain JSON: the workflow, a run, an estimate."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chat.browser.asking import question_shown
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from engine.document import Document
     from sessions.workflows import Version
 
-CONTEXT_LINES = 3
 MOST_OF_OUTPUT = 8000  # characters
 
 
@@ -70,9 +68,9 @@ def problems_view(checked: Checked) -> dict[str, Any]:
 
 def _version(version: Version) -> dict[str, Any]:
     shown = version.to_dict()
-    return {key: shown[key] for key in ("version", "summary", "created_at")} | {
-        "by": "chat" if version.message_id else "editor"
-    }
+    author = version.author or ("assistant" if version.message_id else "editor")
+    keys = ("version", "summary", "created_at", "request", "request_id", "conversation_id")
+    return {key: shown[key] for key in keys} | {"author": author}
 
 
 # --- runs -------------------------------------------------------------------------------------------------
@@ -187,34 +185,3 @@ def with_node(run: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]
     else:
         nodes.append(dict(node))
     return {**run, "nodes": nodes}
-
-
-# --- versions ---------------------------------------------------------------------------------------------
-
-
-def diff_rows(old: str, new: str) -> list[dict[str, Any]]:
-    """The lines of both, marked same, add, del or skip (a stretch that is the same, `text` says how long)."""
-    before, after = old.splitlines(), new.splitlines()
-    rows: list[dict[str, Any]] = []
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
-        if tag == "equal":
-            rows.extend(_same_rows(before, a1, a2, b1, first=a1 == 0, last=a2 == len(before)))
-        else:
-            rows.extend({"kind": "del", "old": a + 1, "new": None, "text": before[a]} for a in range(a1, a2))
-            rows.extend({"kind": "add", "old": None, "new": b + 1, "text": after[b]} for b in range(b1, b2))
-    return rows
-
-
-def _same_rows(
-    lines: Sequence[str], start: int, end: int, other: int, *, first: bool, last: bool
-) -> Iterable[dict[str, Any]]:
-    """Lines that stay, only those near a change; the middle becomes one row."""
-    head = start if first else start + CONTEXT_LINES
-    tail = end if last else end - CONTEXT_LINES
-    for number in range(start, end):
-        if head <= number < tail and tail - head > 1:
-            if number == head:
-                yield {"kind": "skip", "old": None, "new": None, "text": f"{tail - head} lines as before"}
-            continue
-        yield {"kind": "same", "old": number + 1, "new": other + number - start + 1, "text": lines[number]}

@@ -16,11 +16,14 @@ from chat.browser.follow import Followed
 from chat.browser.house import House
 from chat.browser.socket import PageSocket
 from chat.gallery import Gallery
+from chat.assistant.nearest import Nearest
 from engine.errors import NotFound
 from tests.chat.house import QUICK, TestHouse, eventually
 
 OWNER, STRANGER = "local", "stranger"
+NEAREST = Nearest(Gallery())
 NEED_NO_OWNER = {"check", "patch", "models", "choose", "set_key", "try_model", "send", "save"}
+NEED_NO_OWNER |= {"templates", "near", "template", "use_template"}
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
 
 
 def _page(house: TestHouse, who: str | None) -> House:
-    return House(house.service, cast(Any, house.models), house.tools, Gallery(), lambda _: who)
+    return House(house.service, cast(Any, house.models), house.tools, NEAREST.gallery, lambda _: who, NEAREST)
 
 
 def _call(house: TestHouse, who: str | None, name: str) -> Any:

@@ -17,8 +17,12 @@ import gradio as gr
 from chat.browser.actions.area import Answer, Area, Given
 from chat.browser.actions.conversation import Conversation
 from chat.browser.actions.editor import Editor
+from chat.browser.actions.files import Files
+from chat.browser.actions.library import Library
 from chat.browser.actions.models import ModelSettings
 from chat.browser.actions.runs import Runs
+from chat.browser.actions.templates import Templates
+from chat.browser.actions.versions import Versions
 from engine.errors import InputError, ParlanceError, WorkflowInvalid
 
 if TYPE_CHECKING:
@@ -31,6 +35,10 @@ AREAS: tuple[type[Area], ...] = (
     Editor,
     Runs,
     ModelSettings,
+    Templates,
+    Library,
+    Files,
+    Versions,
 )
 
 

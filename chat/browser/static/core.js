@@ -45,7 +45,18 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     fit: "M1.5 3v10M14.5 3v10M4 8h8M6 6 4 8l2 2M10 6l2 2-2 2",
     copy: "M5.5 5.5h8v8h-8ZM10.5 5.5v-3h-8v8h3",
     leave: "M9.5 2.5h-6v11h6M6.5 8h7.5M11 5l3 3-3 3",
+    beside: "M2 3h12v10H2ZM8 3v10",
     list: "M2.5 4h11M2.5 8h11M2.5 12h7",
+    grid: "M2.5 2.5H7V7H2.5ZM9 2.5h4.5V7H9ZM2.5 9H7v4.5H2.5ZM9 9h4.5v4.5H9Z",
+    text: "M5.5 4 1.5 8l4 4M10.5 4l4 4-4 4",
+    box: "M2 3h12v3H2ZM3 6v7.5h10V6M6.5 9h3",
+    file: "M4 1.8h5l3.5 3.5v8.9H4ZM9 1.8v3.5h3.5",
+    sun: "M8 5a3 3 0 1 1 0 6 3 3 0 0 1 0-6ZM8 1.2v1.6M8 13.2v1.6M1.2 8h1.6M13.2 8h1.6M3.2 3.2l1.1 1.1M11.7 11.7l1.1 1.1M12.8 3.2l-1.1 1.1M4.3 11.7l-1.1 1.1",
+    moon: "M13.5 9.8A6 6 0 0 1 6.2 2.5a6 6 0 1 0 7.3 7.3Z",
+    keyboard: "M1.5 4h13v8.5h-13ZM4 6.8h.01M6.7 6.8h.01M9.3 6.8h.01M12 6.8h.01M5 9.8h6",
+    more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
+    share: "M8 10V2M5 4.5 8 1.5l3 3M3 8.5v5h10v-5",
+    clip: "M12.5 7 7.4 12.1a2.6 2.6 0 0 1-3.7-3.7l5.5-5.5a1.7 1.7 0 0 1 2.5 2.5L6.4 10.7a.8.8 0 0 1-1.2-1.2L9.8 5",
   };
   P.icon = (name) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -115,6 +126,9 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     box.append(toast);
     setTimeout(() => toast.remove(), 9000);
   };
+
+  // What went wrong, where it was to be shown.
+  P.trouble = ({ error, fix }) => P.el("p", { class: "pl-trouble", role: "alert" }, P.el("strong", {}, error), fix && ` ${fix}`);
 
   P.copy = async (button, text) => {
     try {

@@ -25,6 +25,8 @@
 
   setInterval(() => P.parts.side.list(latest), 60_000); // "5 min" becomes "6 min"
 
+  const place = (text, sign, work) => button(text, { class: "pl-place", onclick: work }, sign);
+
   const search = P.later(150, (query) => P.tell("search", { query }));
 
   P.parts.side = {
@@ -34,9 +36,15 @@
       node.replaceChildren(
         el("div", { class: "pl-brand" }, el("span", { class: "pl-mark", "aria-hidden": "true" }), el("span", {}, "Parlance")),
         button("New conversation", { class: "pl-new", onclick: () => P.open(null) }, "plus"),
+        el("nav", { class: "pl-places", "aria-label": "Your work" },
+          place("Workflows", "flow", () => P.library("workflows")), place("Templates", "grid", () => P.gallery())),
         el("label", { class: "pl-search" }, icon("search"),
           el("input", { type: "search", placeholder: "Search", "aria-label": "Search conversations", oninput: (e) => search(e.target.value) })),
         rows,
+        el("div", { class: "pl-side-foot" },
+          place("Settings", "gear", () => P.parts.settings.open()),
+          el("button", { type: "button", class: "pl-icon-button", title: "Find anything", "aria-label": "Find anything", onclick: () => P.palette() }, icon("search")),
+          el("button", { type: "button", class: "pl-icon-button", title: "Keyboard shortcuts", "aria-label": "Keyboard shortcuts", onclick: () => P.shortcuts() }, icon("keyboard"))),
         leave,
       );
       this.list(latest);
@@ -47,6 +55,7 @@
     },
     list(data) {
       latest = data;
+      if (!data.query) P.conversations = data.items;
       if (!rows || renaming) return;
       const nodes = data.items.map(row);
       if (!nodes.length) {

@@ -16,7 +16,6 @@
     run: (data) => mine(data) && P.takeRun(data.run),
     runs: (data) => mine(data) && P.takeRuns(data.runs),
     draft: (data) => P.takeDraft(data),
-    diff: (data) => P.parts.versions.diff(data),
     model: (data) => P.takeModel(data),
     gone: (data) => mine(data) && (P.open(null, { replace: true }), P.deleting !== data.conversation && P.toast(data.message, data.fix)),
     error: (data) => P.toast(data.message, data.fix),

@@ -4,14 +4,21 @@
   const P = window.parlance;
   const { el, icon } = P;
 
+  // What this is, what to try, and where things are: all on one screen, and none of it in the way.
   const welcome = () => {
-    const chips = (window.parlanceExamples || []).map(({ title, text }) =>
+    const tries = (window.parlanceExamples || []).map(({ title, text }) =>
       el("button", { type: "button", class: "pl-example", onclick: () => P.send(text) }, el("strong", {}, title), el("span", {}, text)));
+    const link = (text, sign, work) => el("button", { type: "button", class: "pl-quiet", onclick: work }, icon(sign), el("span", {}, text));
+    const part = (name, tab, words) => el("li", {}, el("button", { type: "button", class: "pl-link", onclick: () => P.show(tab) }, name), ` ${words}`);
     return el("section", { class: "pl-welcome", "aria-labelledby": "pl-welcome-title" },
       el("span", { class: "pl-mark big", "aria-hidden": "true" }),
       el("h2", { id: "pl-welcome-title" }, "What should happen?"),
       el("p", {}, "Say it in plain words. You get a workflow you can see, check and run, and the answer right here."),
-      el("div", { class: "pl-examples" }, ...chips));
+      el("div", { class: "pl-examples" }, ...tries),
+      el("div", { class: "pl-ways" }, link(`All ${window.parlanceTemplates} templates`, "grid", () => P.gallery()), link("Open a YAML file", "file", () => P.pickFile()), link("Find anything", "search", () => P.palette())),
+      el("ul", { class: "pl-legend", "aria-label": "Where things are" },
+        part("Graph", "graph", "shows the steps, live while they run."), part("YAML", "yaml", "is the same as text, yours to edit."),
+        part("Run", "run", "asks for the inputs and says what it will cost."), part("Versions", "versions", "keeps every change, to compare and go back.")));
   };
 
   const paneSwitch = () => {
@@ -35,6 +42,7 @@
         messages.prepend(el("button", { type: "button", class: "pl-earlier pl-button", onclick: () => P.act("earlier") }, "Load earlier messages"));
         messages.append(welcome());
         P.watchChat(messages);
+        P.watchTheme();
         app.append(el("div", { class: "pl-lost", role: "alert" }, "The connection was lost. Trying again …"), paneSwitch());
         tabs.addEventListener("click", (event) => {
           const tab = event.target.closest("[role=tab]");

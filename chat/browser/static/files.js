@@ -1,0 +1,96 @@
+// A file dropped on the page or picked: a workflow is checked, shown, and kept where the person says.
+(() => {
+  "use strict";
+  const P = window.parlance;
+  const { el, button } = P;
+  const LARGEST = 1_000_000; // characters of a workflow
+  let dialog = null;
+
+  // --- getting hold of it ---
+
+  const picker = el("input", { type: "file", accept: ".yaml,.yml,.json,.txt", class: "pl-unseen", "aria-label": "Open a workflow file", tabindex: -1, onchange: () => {
+    const file = picker.files[0];
+    picker.value = "";
+    if (file) P.takeFile(file);
+  } });
+  P.pickFile = () => {
+    if (!picker.isConnected) document.body.append(picker);
+    picker.click();
+  };
+
+  const carriesFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+  let depth = 0;
+  const veil = el("div", { class: "pl-veil", "aria-hidden": "true" }, el("div", {}, P.icon("file"), el("strong", {}, "Drop it here"), el("span", {}, "A workflow as a YAML file is checked and opened.")));
+  const lift = () => ((depth = 0), veil.remove());
+  addEventListener("dragenter", (event) => carriesFiles(event) && depth++ === 0 && document.body.append(veil));
+  addEventListener("dragleave", (event) => carriesFiles(event) && --depth <= 0 && lift());
+  addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    lift();
+    const files = [...event.dataTransfer.files];
+    if (files.length) P.takeFiles(files);
+  }, true);
+  P.takeFiles = (files) => {
+    if (files.length > 1) return P.toast("One workflow at a time, please.", `You dropped ${files.length} files.`);
+    P.takeFile(files[0]);
+  };
+
+  const isYaml = (file) => /\.(ya?ml|json|txt)$/i.test(file.name) || /yaml|json|^text\/plain/.test(file.type);
+
+  P.takeFile = async (file) => {
+    if (!isYaml(file)) return P.toast(`“${file.name}” is not a workflow.`, "Drop a YAML file: a workflow, or a share file of Parlance.");
+    if (file.size > LARGEST) return P.toast(`“${file.name}” is too large for a workflow.`, `It has ${(file.size / 1e6).toFixed(1)} MB; 1 MB is the most.`);
+    let text;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+    } catch {
+      return P.toast(`“${file.name}” is not a text file.`, "Save it as UTF-8, then drop it again.");
+    }
+    const found = await P.call("look_at_file", { text });
+    if (found.error) return;
+    if (!found.workflow) return P.toast(`“${file.name}” is not a workflow.`, "A workflow has the keys schema_version, flow and nodes.");
+    show(file.name, text, found);
+  };
+
+  // --- what to do with it ---
+
+  const show = (file, text, found) => {
+    dialog ||= P.dialog({ id: "pl-file", title: "A workflow from a file" });
+    const here = P.conversation && P.workflow;
+    const take = (conversation) => async (event) => {
+      const node = event.currentTarget;
+      node.disabled = true;
+      const answer = await P.call("take_file", { text, file, conversation });
+      node.disabled = false;
+      if (answer.error) return;
+      dialog.close();
+      if (P.conversation !== answer.conversation) P.open(answer.conversation);
+      P.show("graph");
+    };
+    const mend = () => {
+      dialog.close();
+      P.open(null);
+      P.takeDraft({ yaml: text });
+    };
+    const problems = found.problems.slice(0, 12).map((p) => el("li", { class: p.severity }, el("span", { class: "pl-line" }, `line ${p.line}`), el("span", {}, p.message)));
+    dialog.body.replaceChildren(
+      el("section", {},
+        el("h3", {}, found.name || file),
+        el("p", { class: "pl-faint" }, found.description || file),
+        el("div", { class: "pl-verdict" }, el("span", { class: `pl-dot ${found.ok ? (problems.length ? "waiting" : "ok") : "failed"}` }), el("span", {}, found.problems.length ? `${found.verdict} in ${file}` : "No problems")),
+        problems.length > 0 && el("ul", { class: "pl-problem-list" }, ...problems),
+        found.problems.length > problems.length && el("p", { class: "pl-faint" }, `and ${found.problems.length - problems.length} more`)),
+      found.ok
+        ? el("div", { class: "pl-dialog-acts" },
+            here && button(`Next version of ${P.workflow.name}`, { onclick: take(P.conversation) }),
+            button("In a new conversation", { class: "main", onclick: take(null) }))
+        : el("div", { class: "pl-dialog-acts" },
+            button("Leave it", { onclick: dialog.close }),
+            button("Mend it in the editor", { class: "main", onclick: mend })));
+    dialog.open();
+    P.$(".pl-button.main", dialog.body)?.focus();
+  };
+})();
