@@ -49,8 +49,8 @@ class Step(Event):
 class DraftChanged(Event):
     """The workflow of this conversation has a new version. `problems` are Problem.to_dict()s.
 
-    `changes` say in words what differs from the version before. `proof` is what was verified of it, see `chat.proof`;
-    None where nothing was.
+    The same workflow and version again brings it up to date. `changes` say in words what differs from the version
+    before. `proof` is what was verified of it, see `chat.proof`; None where nothing was, or is not yet.
     """
 
     kind = "draft"

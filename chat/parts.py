@@ -8,11 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chat.events import Event, Fix, Outline, RunEnded, RunWaiting, Step, TestProposed, Text, event_from_dict
+from chat.events import (
+    DraftChanged,
+    Event,
+    Fix,
+    Outline,
+    RunEnded,
+    RunWaiting,
+    Step,
+    TestProposed,
+    Text,
+    event_from_dict,
+)
 
 
 class Parts:
-    """The parts of one message, in order. Text grows; a Step, RunWaiting or RunEnded replaces its earlier self."""
+    """The parts of one message, in order. Text grows; what comes again with the same id, run or version replaces
+    its earlier self."""
 
     def __init__(self, parts: Iterable[Mapping[str, Any]] = ()) -> None:
         self._parts: list[dict[str, Any]] = [dict(part) for part in parts]
@@ -24,6 +36,8 @@ class Parts:
             self._add_text(event)
         elif isinstance(event, Step | TestProposed | Outline):
             self._put(event, "id", event.id)
+        elif isinstance(event, DraftChanged):
+            self._put(event, "workflow", event.workflow, version=event.version)
         elif isinstance(event, RunWaiting | RunEnded | Fix):
             self._put(event, "run_id", event.run_id)
         else:
@@ -56,9 +70,10 @@ class Parts:
         elif event.text:
             self._parts.append(event.to_dict())
 
-    def _put(self, event: Event, key: str, value: str) -> None:
+    def _put(self, event: Event, key: str, value: str, **more: Any) -> None:
+        wanted = {"kind": event.kind, key: value, **more}
         for index, part in enumerate(self._parts):
-            if part["kind"] == event.kind and part.get(key) == value:
+            if all(part.get(name) == each for name, each in wanted.items()):
                 self._parts[index] = event.to_dict()
                 return
         self._parts.append(event.to_dict())

@@ -16,6 +16,7 @@ from chat.answers import Answer
 from chat.events import Event, TurnEnded
 from chat.hub import Hub, Nudge
 from chat.parts import Parts
+from chat.proof import Proofs
 from chat.recovery import recover
 from chat.runner import Turns
 from chat.schedules import make_timetable
@@ -27,6 +28,7 @@ from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
 from sessions.inbox import Inbox, OpenRun
 from sessions.schedules import SqlScheduleStore
+from sessions.workflow_tests import WorkflowTests
 from sessions.workflows import Author, Version, Workflows
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class ChatService:
         self.conversations = Conversations(db)
         self.workflows = Workflows(db)
         self.hub = Hub()
+        self.proofs = Proofs(engine, tools, self.workflows, WorkflowTests(db))
         self._inbox = Inbox(db)
         self._tasks: set[asyncio.Task[str]] = set()
         self.timetable = timetable or make_timetable(
@@ -81,6 +84,7 @@ class ChatService:
     async def close(self) -> None:
         """Interrupt live turns with their text kept, end all followers. Runs go on with the next start."""
         await self._turns.close()
+        await self.proofs.close()
         self.hub.close()
         await self.timetable.close()
 
@@ -242,7 +246,7 @@ class ChatService:
         known = {each.name for each in await self.workflows.list(owner, archived=None)}
         name = checked.name if checked.name in known else None
         saved, version = await self.workflows.save(owner, name, yaml, summary, author=author)
-        return {"name": saved, "version": version}
+        return {"name": saved, "version": version, "proof": await self.proofs.prove(owner, saved, version)}
 
     async def use_workflow(self, owner: str, conversation_id: str, name: str) -> Version:
         """Make the conversation about a workflow that is saved already."""
@@ -430,8 +434,15 @@ class ChatService:
 
     async def _drafted(self, owner: str, conversation_id: str, name: str, version: int) -> Version:
         await self.conversations.set_workflow(owner, conversation_id, name)
-        self.hub.publish(owner, conversation_id, "draft", workflow=name, version=version)
-        return await self.workflows.get(owner, name, version)
+        found = await self.workflows.get(owner, name, version)
+
+        def announce() -> None:
+            self.hub.publish(owner, conversation_id, "draft", workflow=name, version=version)
+
+        announce()
+        if found.proof is None:
+            self.proofs.prove_soon(owner, name, version, announce)
+        return found
 
     async def _checked_workflow(self, owner: str, yaml: str) -> Workflow:
         """Of a document that is to be saved: what the machine lacks does not matter yet."""

@@ -47,6 +47,7 @@ class CaseWalk(Walking):
         self.unsure: dict[str, str] = dict.fromkeys(made, "is an input that the case does not give")
         self.doubts: dict[str, None] = {}
         self._at: str | None = None
+        self._ways: dict[int, tuple[set[str], set[str]]] = {}
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -160,10 +161,12 @@ class CaseWalk(Walking):
     def _doubt(self, edge: Edge, why: str, is_sure: bool) -> None:
         graph = self._graph
         self.doubts[why] = None
-        may = reachable(graph, edge.targets)
+        if edge.index not in self._ways:
+            self._ways[edge.index] = reachable(graph, edge.targets), surely(graph, edge)
+        may, must = self._ways[edge.index]
         self.may |= may
         if is_sure:
-            self.sure |= surely(graph, edge)
+            self.sure |= must
         for node in may - self.sure:
             for name in graph.nodes[graph.number[node]].outputs:
                 self.unsure.setdefault(name, f"may be written by '{node}', and whether that runs is not sure")
@@ -207,18 +210,34 @@ def reachable(graph: Graph, targets: Iterable[str]) -> set[str]:
 def surely(graph: Graph, edge: Edge) -> set[str]:
     """What must run once an edge has fired, whichever way it leads. Only what no way can avoid counts."""
     must = {node.id: 1 << number for number, node in enumerate(graph.nodes)} | {END: 0}
+    order = _last_first(graph, edge)
     changed = True
     while changed:
         changed = False
-        for number in range(len(graph.nodes) - 1, -1, -1):
-            name = graph.nodes[number].id
+        for name in order:
             new = must[name]
-            for leaving in graph.leaving[number]:
+            for leaving in graph.leaving[graph.number[name]]:
                 new |= 0 if leaving.failure else _on_all_ways(leaving, must)
             changed = changed or new != must[name]
             must[name] = new
     found = _on_all_ways(edge, must)
     return {node.id for number, node in enumerate(graph.nodes) if found >> number & 1}
+
+
+def _last_first(graph: Graph, edge: Edge) -> list[str]:
+    """What can be reached over an edge, each node after those that it leads to, as far as there are no cycles."""
+    found: list[str] = []
+    seen = {END}
+    todo = [(target, False) for target in edge.targets]
+    while todo:
+        name, left = todo.pop()
+        if left:
+            found.append(name)
+        elif name not in seen:
+            seen.add(name)
+            todo.append((name, True))
+            todo += [(t, False) for e in graph.leaving[graph.number[name]] for t in e.targets]
+    return found
 
 
 def _on_all_ways(edge: Edge, must: Mapping[str, int]) -> int:

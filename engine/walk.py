@@ -26,6 +26,8 @@ from engine.workflow import Edge, Workflow
 
 MOST_VISITS = 2000
 _BREATH = 0.01
+PATIENCE = 1.0
+"""Seconds that a tool may take where nothing outside is read."""
 
 
 class _Breathing:
@@ -211,7 +213,14 @@ class Walking:
         fails = (step.path, step.iteration) in self._found.trial.failures
         if self._walker.offline and not fails and step.node.kind == "tool" and reaches_out(step.node):
             return self._unread(step), None
-        return self._come_of(step, await self._outcome(step))
+        if not self._walker.offline or step.node.kind != "tool":
+            return self._come_of(step, await self._outcome(step))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return self._come_of(step, await self._outcome(step))
+        except TimeoutError:
+            self._found.simulated[step.path] = f"{step.node.tool} takes longer than {PATIENCE:g} s"
+            return {**made_writes(step.node, step.workflow), **self._told_values(step)}, None
 
     def _unread(self, step: Step) -> Mapping[str, Any]:
         """What a tool might have read outside, where nothing is to be read there."""
