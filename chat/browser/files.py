@@ -17,7 +17,7 @@ SCRIPTS = (
     *("core", "dialogs", "theme", "kept", "socket", "chat", "side"),
     *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "settings"),
     *("jump", "diff", "versions"),
-    *("gallery", "library", "files", "commands", "palette"),
+    *("gallery", "library", "files", "commands", "palette", "exports"),
     "start",
 )
 STYLES = ("page", "chat", "work", "changes", "dialogs")

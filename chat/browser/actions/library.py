@@ -26,19 +26,26 @@ class Library(Area):
         await self.service.use_workflow(owner, conversation.id, name)
         return {"conversation": conversation.id}
 
+    async def workflow_usage(self, owner: str, given: Given) -> Answer:
+        """What goes by a workflow's name, to be told before it is renamed or deleted."""
+        return (await self.service.library.usage(owner, identity(given, "name"))).to_dict()
+
     async def rename_workflow(self, owner: str, given: Given) -> Answer:
-        new = str(given.get("new") or "").strip()
-        await self.service.library.rename(owner, identity(given, "name"), new)
-        return {"name": new}
+        """Another name; `references`: also in the workflows that start it."""
+        name, new = identity(given, "name"), str(given.get("new") or "").strip()
+        references = bool(given.get("references"))
+        renamed = await self.service.library.rename(owner, name, new, author="editor", references=references)
+        return {"name": renamed}
 
     async def duplicate_workflow(self, owner: str, given: Given) -> Answer:
-        return {"name": (await self.service.library.duplicate(owner, identity(given, "name")))}
+        return await self.service.library.duplicate(owner, identity(given, "name"), author="editor")
 
     async def archive_workflow(self, owner: str, given: Given) -> None:
         await self.service.library.archive(owner, identity(given, "name"), bool(given.get("archived")))
 
     async def delete_workflow(self, owner: str, given: Given) -> None:
-        await self.service.library.delete(owner, identity(given, "name"))
+        """`force`: the person was told what starts it, and wants it gone all the same."""
+        await self.service.library.delete(owner, identity(given, "name"), force=bool(given.get("force")))
 
     async def all_runs(self, owner: str, given: Given) -> Answer:
         """The latest runs of all conversations, in words."""

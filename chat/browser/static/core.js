@@ -140,6 +140,16 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     }
   };
 
+  // A small button that copies what `text` gives when it is pressed.
+  P.copyButton = (name, text) =>
+    P.el("button", { type: "button", class: "pl-icon-button pl-copy", title: name, "aria-label": name, onclick: (event) => P.copy(event.currentTarget, text()) }, P.icon("copy"));
+
+  // One output as its text; of several each under its name.
+  P.outputsAsText = (run) => {
+    const all = Object.entries(run.raw_outputs).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value, null, 2)]);
+    return all.length === 1 ? all[0][1] : all.map(([name, value]) => `${name}:\n${value}`).join("\n\n");
+  };
+
   P.ask = ({ title, text, yes, danger }) =>
     new Promise((resolve) => {
       const dialog = P.el(

@@ -40,6 +40,7 @@
 
   const start = (what) => {
     field.value = "";
+    field.focus();
     return turn(what);
   };
   const turn = async (what) => {
@@ -116,7 +117,7 @@
       if (over) return;
       over = true;
       const name = input.value.trim();
-      if (keep && name && name !== w.name) await change("rename_workflow", { name: w.name, new: name });
+      if (keep && name && name !== w.name) await renamed(w, name);
       draw();
     };
     const input = el("input", { class: "pl-rename", value: w.name, "aria-label": "New name", maxlength: 100, onblur: () => end(true), onkeydown: (event) => {
@@ -128,10 +129,25 @@
     input.select();
   };
 
-  const remove = async (w) => {
-    const sure = await P.ask({ title: "Delete this workflow?", text: `“${w.name}” and its versions will be gone for good. Archive it to keep it out of sight.`, yes: "Delete", danger: true });
-    if (sure) await change("delete_workflow", { name: w.name });
+  const quoted = (names) => names.map((name) => `“${name}”`).join(", ");
+  const renamed = async (w, name) => {
+    const usage = await P.call("workflow_usage", { name: w.name });
+    if (usage.error) return;
+    const asks = usage.parents.length > 0;
+    const sure = !asks || (await P.ask({ title: "Rename it there too?", text: `${quoted(usage.parents)} starts “${w.name}” by its name. A new version of it will say “${name}”.`, yes: "Rename in both" }));
+    if (sure) await change("rename_workflow", { name: w.name, new: name, references: asks });
   };
+
+  const remove = async (w) => {
+    const usage = await P.call("workflow_usage", { name: w.name });
+    if (usage.error) return;
+    const gone = [count(usage.versions, "version"), usage.tests > 0 && count(usage.tests, "test")].filter(Boolean).join(" and ");
+    const users = [usage.schedules.length > 0 && count(usage.schedules.length, "schedule"), usage.parents.length > 0 && quoted(usage.parents)].filter(Boolean);
+    const warning = users.length ? ` It is started by ${users.join(" and ")}: schedules go with it, workflows that start it will fail.` : "";
+    const sure = await P.ask({ title: "Delete this workflow?", text: `“${w.name}” with ${gone} will be gone for good; its runs stay.${warning} To keep it out of sight, archive it.`, yes: "Delete", danger: true });
+    if (sure) await change("delete_workflow", { name: w.name, force: users.length > 0 });
+  };
+  const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
   const removeRun = async (r) => {
     const sure = await P.ask({ title: "Delete this run?", text: `What it did and gave, begun ${new Date(r.created_at).toLocaleString()}, will be gone for good.`, yes: "Delete", danger: true });
     if (sure) await change("delete_run", { run: r.run_id });

@@ -109,9 +109,11 @@
         P.workflow && !P.isOfThisVersion(run) && P.versionOf(run) !== null && el("span", { class: "pl-tag" }, `version ${P.versionOf(run)}`),
         el("span", { class: "pl-grow" }),
         active && button("Cancel", { class: "pl-cancel", onclick: () => P.call("cancel", { run: run.run_id }) }, "stop"),
+        run.ended && Object.keys(run.raw_outputs).length > 0 && P.copyButton("Copy the outputs", () => P.outputsAsText(run)),
         run.ended && Object.keys(run.raw_outputs).length > 0 && button("Download", { onclick: () => download(run), "aria-label": "Download the outputs as JSON" }, "down")),
       el("dl", { class: "pl-facts-list" },
-        ...fact("Time", run.ended ? run.seconds : since(run)), ...fact("Tokens", run.tokens), ...fact("Cost", run.cost), ...fact("Model", run.models)));
+        ...fact("Time", run.ended ? run.seconds : since(run)), ...fact("Tokens", run.tokens), ...fact("Cost", run.cost), ...fact("Model", run.models),
+        el("div", {}, el("dt", {}, "Run"), el("dd", { class: "pl-run-id" }, run.run_id.slice(0, 8), P.copyButton("Copy the id of this run", () => run.run_id)))));
   };
 
   // While the server is not heard of, nobody knows whether the run still goes on: the clock stands.

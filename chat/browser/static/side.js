@@ -127,7 +127,7 @@
     mount(node) {
       title = el("h1", { class: "pl-head-title" });
       chip = el("button", { type: "button", class: "pl-model", "aria-haspopup": "dialog", onclick: () => P.parts.settings.open() });
-      node.replaceChildren(title, chip);
+      node.replaceChildren(title, ...P.exportButton(), chip);
       this.show(P.head);
       showModel();
     },

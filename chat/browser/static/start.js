@@ -9,7 +9,7 @@
     const tries = (window.parlanceExamples || []).map(({ title, text }) =>
       el("button", { type: "button", class: "pl-example", onclick: () => P.send(text) }, el("strong", {}, title), el("span", {}, text)));
     const link = (text, sign, work) => el("button", { type: "button", class: "pl-quiet", onclick: work }, icon(sign), el("span", {}, text));
-    const part = (name, tab, words) => el("li", {}, el("button", { type: "button", class: "pl-link", onclick: () => P.show(tab) }, name), ` ${words}`);
+    const part = (name, tab, words) => el("li", {}, el("button", { type: "button", class: "pl-link", onclick: () => P.show(tab) }, name), ` · ${words}`);
     return el("section", { class: "pl-welcome", "aria-labelledby": "pl-welcome-title" },
       el("span", { class: "pl-mark big", "aria-hidden": "true" }),
       el("h2", { id: "pl-welcome-title" }, "What should happen?"),
@@ -17,8 +17,8 @@
       el("div", { class: "pl-examples" }, ...tries),
       el("div", { class: "pl-ways" }, link(`All ${window.parlanceTemplates} templates`, "grid", () => P.gallery()), link("Open a YAML file", "file", () => P.pickFile()), link("Find anything", "search", () => P.palette())),
       el("ul", { class: "pl-legend", "aria-label": "Where things are" },
-        part("Graph", "graph", "shows the steps, live while they run."), part("YAML", "yaml", "is the same as text, yours to edit."),
-        part("Run", "run", "asks for the inputs and says what it will cost."), part("Versions", "versions", "keeps every change, to compare and go back.")));
+        part("Graph", "graph", "the steps, live while they run"), part("YAML", "yaml", "the same as text, yours to edit"),
+        part("Run", "run", "the inputs, the price, the result"), part("Versions", "versions", "every change, and the way back"))));
   };
 
   const paneSwitch = () => {
