@@ -64,6 +64,7 @@ class Assistant:
         turn = Turn(self._house, context, info)
         try:
             async for event in _answer(turn):
+                turn.note(event)
                 yield event
         except ParlanceError as error:
             yield Failed(error.code, error.message, error.fix)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from chat.assistant.actions import ACTIONS, action_of, objection, reply_schema
+from chat.assistant.actions import action_of, objection, offered, reply_schema
 from chat.assistant.drafting import strip_fences
 from chat.assistant.say import FenceStream, SayStream, looks_like_workflow
 from chat.assistant.turn import Turn
@@ -29,7 +29,7 @@ class Reply:
 
 async def ask_by_function(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[Text | Reply]:
     """Offer the actions as functions."""
-    request = ModelRequest(tuple(messages), tools=tuple(action.spec for action in ACTIONS.values()))
+    request = ModelRequest(tuple(messages), tools=tuple(action.spec for action in offered(turn)))
     fences = FenceStream()
     async for piece in turn.stream(request):
         if isinstance(piece, TextDelta):
@@ -44,10 +44,11 @@ async def ask_by_function(turn: Turn, messages: Sequence[Message]) -> AsyncItera
 
 async def ask_by_json(turn: Turn, messages: Sequence[Message]) -> AsyncIterator[Text | Reply]:
     """Ask for one object that fits `reply_schema`; `say` is shown while it comes."""
+    choices = offered(turn)
     request = ModelRequest(
         tuple(messages),
-        schema=reply_schema(),
-        accept=lambda reply: objection(reply.value),
+        schema=reply_schema(choices),
+        accept=lambda reply: objection(reply.value, choices),
         final=lambda text: document_in(text) is not None,
     )
     say, fences = SayStream(), FenceStream()

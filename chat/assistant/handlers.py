@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chat.assistant.drafting import Drafting, flow_name
+from chat.assistant.drafting import Drafting, flow_name, strip_fences
 from chat.assistant.edits import apply_edits, read_edits
+from chat.assistant.gates import ask_to_open, ask_to_run, may_open, may_run, new_secrets
+from chat.assistant.intent import wants_no_questions, wants_rewrite
 from chat.assistant.prompts import data, shorten
+from chat.assistant.questions import MOST_OPEN, objection_to, question_of
 from chat.assistant.running import find_workflow, run_workflow
 from chat.assistant.runs import find_run
-from chat.assistant.turn import Outcome, Turn
-from chat.events import DraftChanged, Event, Question
+from chat.assistant.turn import OPENED, Outcome, Turn
+from chat.events import DraftChanged, Event, Text
 from chat.gallery import listing
 
 LONGEST_RESULT = 12_000
@@ -30,20 +33,48 @@ class Acting:
 
 
 async def write(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
-    current = acting.turn.workflow
-    if current and not acting.drafting.open and flow_name(args["yaml"]) == flow_name(current.yaml):
+    async for event in write_document(acting, args["yaml"], args):
+        yield event
+
+
+async def write_document(
+    acting: Acting, yaml: str, args: Mapping[str, Any]
+) -> AsyncIterator[Event | Outcome]:
+    """Save a whole document. The current workflow is written anew only where the person asks for that."""
+    turn, current = acting.turn, acting.turn.workflow
+    same = current is not None and flow_name(strip_fences(yaml)) == flow_name(current.yaml)
+    if current and same and not acting.drafting.open and not wants_rewrite(turn.context.request):
         yield Outcome(
-            f"Not saved: {current.name} exists. Change it with edit_workflow, or give a new one "
-            "another flow.name."
+            f"Not saved: {current.name} exists. Change it with edit_workflow, so that all else stays as it is; or "
+            "give a new one another flow.name."
         )
         return
-    async for event in acting.drafting.write(args["yaml"], args["summary"]):
-        yield _and_then(event, args)
+    if refused := _unnamed_secrets(acting, yaml):
+        yield refused
+        return
+    submit = acting.drafting.replace if same else acting.drafting.write
+    async for event in _saving(submit(yaml, args["summary"]), args):
+        yield event
 
 
 async def edit(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
-    async for event in acting.drafting.edit(read_edits(args["edits"]), args["summary"]):
-        yield _and_then(event, args)
+    if refused := _unnamed_secrets(acting, "\n".join(str(edit.get("text", "")) for edit in args["edits"])):
+        yield refused
+        return
+    async for event in _saving(acting.drafting.edit(read_edits(args["edits"]), args["summary"]), args):
+        yield event
+
+
+def _unnamed_secrets(acting: Acting, text: str) -> Outcome | None:
+    """A draft that would hand out a secret which the person never spoke of is not saved."""
+    before = acting.turn.workflow.yaml if acting.turn.workflow else ""
+    names = new_secrets(acting.turn, before, text)
+    if not names:
+        return None
+    return Outcome(
+        f"Not saved: the person has not spoken of the secret {', '.join(names)}. Leave it out, or ask the person to "
+        "name the secret and what it is for."
+    )
 
 
 async def use_example(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
@@ -60,15 +91,21 @@ async def use_example(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[
             lines = "\n".join(wrong)
             yield Outcome(f"Not saved:\n{lines}\nThe example:\n{data(example.name, example.yaml)}")
             return
-    async for event in acting.drafting.write(text, args["summary"]):
-        yield _and_then(event, args)
+    async for event in _saving(acting.drafting.write(text, args["summary"]), args):
+        yield event
 
 
-def _and_then(event: Event | Outcome, args: Mapping[str, Any]) -> Event | Outcome:
-    """A draft that was saved ends the turn unless there is more to do."""
-    if isinstance(event, Outcome) and event.saved:
-        return replace(event, ends=args.get("then", "stop") == "stop")
-    return event
+async def _saving(
+    events: AsyncIterator[Event | Outcome], args: Mapping[str, Any]
+) -> AsyncIterator[Event | Outcome]:
+    """A draft that was saved ends the turn unless there is more to do. What was assumed in it is told."""
+    async for event in events:
+        if isinstance(event, Outcome) and event.saved:
+            if assumed := args.get("assumed"):
+                yield Text("\n\n**Assumed:**\n" + "\n".join(f"- {line}" for line in assumed))
+            yield replace(event, ends=args.get("then", "stop") == "stop")
+        else:
+            yield event
 
 
 async def read_example(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
@@ -92,6 +129,12 @@ async def run(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | 
     take = args.get("take")
     if take:
         given[take["input"]] = _taken(acting.turn.text, take.get("begins", ""))
+    if not may_run(acting.turn, saved):
+        yield ask_to_run(saved, given)
+        yield Outcome(
+            "Not run: the person has not asked for it in this message, so was asked now.", ends=True
+        )
+        return
     async for event in run_workflow(acting.turn, saved, given):
         yield event
 
@@ -108,9 +151,13 @@ async def open_workflow(acting: Acting, args: Mapping[str, Any]) -> AsyncIterato
     if saved is None:
         yield Outcome("There is no workflow of that name.")
         return
+    if not may_open(turn, saved.name):
+        yield ask_to_open(saved.name)
+        yield Outcome("Not opened: the person has not spoken of it, so was asked now.", ends=True)
+        return
     if turn.workflow is None or turn.workflow.name != saved.name:
         turn.workflow = saved
-        yield DraftChanged(saved.name, saved.version, "Opened")
+        yield DraftChanged(saved.name, saved.version, OPENED)
     yield Outcome(f"It is the current workflow now.\n{data(saved.name, saved.yaml)}")
 
 
@@ -134,6 +181,21 @@ async def show_run(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Eve
 
 
 async def ask_person(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
-    options = [{"label": option, "value": option} for option in args.get("options") or []]
-    yield Question(args["question"], options)
-    yield Outcome("The person was asked.", ends=True)
+    turn = acting.turn
+    if wants_no_questions(turn.text):
+        yield Outcome(
+            "Not asked: the person wants it done without questions. Choose yourself, act now, and put what you chose "
+            "into `assumed`."
+        )
+        return
+    refused = [why for asked in args["questions"] if (why := objection_to(turn, asked))]
+    asking = [asked for asked in args["questions"] if objection_to(turn, asked) is None]
+    asking = asking[: max(0, MOST_OPEN - turn.asked)]
+    for asked in asking:
+        yield question_of(asked)
+    if asking:
+        yield Outcome(" ".join(["The person was asked.", *refused]), ends=True)
+    else:
+        yield Outcome(
+            " ".join(refused) or f"Not asked: {MOST_OPEN} questions are open already.", ends=not refused
+        )

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from chat.assistant.actions import ACTIONS, action_list, wrong_arguments
+from chat.assistant.actions import action_list, offered
 from chat.assistant.asking import Reply, ask_by_function, ask_by_json
 from chat.assistant.drafting import Drafting
 from chat.assistant.edits import numbered
-from chat.assistant.handlers import Acting
+from chat.assistant.handlers import Acting, write_document
 from chat.assistant.prompts import data, history, prompt
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Question, Text
@@ -76,7 +76,7 @@ async def _act(acting: Acting, reply: Reply, messages: list[Message]) -> AsyncIt
     ended = False
     results: list[Outcome] = []
     for document in reply.documents:
-        async for event in _one(acting.drafting.replace(document, "Drafted"), results):
+        async for event in _one(write_document(acting, document, {"summary": "Drafted"}), results):
             yield event
         ended = ended or results[-1].ends or not acting.drafting.open
     for number, call in enumerate(reply.calls):
@@ -105,14 +105,17 @@ async def _one(events: AsyncIterator[Event | Outcome], results: list[Outcome]) -
 
 
 async def _call(acting: Acting, call: ToolCall) -> AsyncIterator[Event | Outcome]:
-    action = ACTIONS.get(call.name)
+    there = {action.name: action for action in offered(acting.turn)}
+    action = there.get(call.name)
     if action is None:
-        yield Outcome(f"There is no action {call.name}. There are: {', '.join(ACTIONS)}.")
-    elif wrong := wrong_arguments(action, call.arguments):
+        yield Outcome(f"There is no action {call.name}. There are: {', '.join(there)}.")
+        return
+    args = action.read(call.arguments)
+    if wrong := action.objection(args):
         yield Outcome(wrong)
-    else:
-        async for event in action.handler(acting, call.arguments):
-            yield event
+        return
+    async for event in action.handler(acting, args):
+        yield event
 
 
 def _told(turn: Turn, call: ToolCall, outcome: Outcome) -> Message:
@@ -155,7 +158,9 @@ def system_prompt(turn: Turn) -> str:
     from engine.describe import describe_format
 
     act = (
-        prompt("act_by_function") if turn.info.function_calling else prompt("act_by_json", list=action_list())
+        prompt("act_by_function")
+        if turn.info.function_calling
+        else prompt("act_by_json", list=action_list(offered(turn)))
     )
     return prompt(
         "assistant",

@@ -16,6 +16,8 @@ Handler = Callable[[Turn, Mapping[str, Any]], AsyncIterator[Event | Outcome] | N
 
 HANDLERS: dict[str, str] = {
     "input": "chat.assistant.running:input_given",
+    "run": "chat.assistant.gates:run_answered",
+    "open": "chat.assistant.gates:open_answered",
     "steps": "chat.assistant.small.building:steps_given",
 }
 """Kind of `about` to "module:function", imported when it is first needed. The function is a `Handler`: it gives the

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chat.events import Cost, Event, Question
+from chat.events import Cost, DraftChanged, Event, Question
 from chat.turns import CurrentWorkflow, TurnContext
 from engine.errors import ModelBadReply
 from engine.ports import ModelReply, ModelRequest, TextDelta, collect_tokens
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from engine.timetable import Timetable
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
+
+
+OPENED = "Opened"
+"""The summary of a DraftChanged that saves nothing: the conversation is about another workflow now."""
 
 
 def now() -> datetime:
@@ -66,7 +70,7 @@ class Outcome:
 @dataclass
 class Turn:
     """One turn while it runs. `workflow` follows what is saved in it; `replies` are all model replies so
-    far.
+    far, `changed` says that a version was saved in it, `asked` counts the questions put in it.
     """
 
     house: House
@@ -75,6 +79,8 @@ class Turn:
     workflow: CurrentWorkflow | None = None
     replies: list[ModelReply] = field(default_factory=list)
     failed_calls: int = 0
+    changed: bool = False
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self.workflow = self.workflow or self.context.workflow
@@ -90,6 +96,13 @@ class Turn:
         options = (option for question in self.questions() for option in question.get("options", ()))
         chosen = (option["value"] for option in options if option["label"].strip().casefold() == said)
         return str(next(chosen, self.context.text))
+
+    def note(self, event: Event) -> None:
+        """Keep count of what was said in this turn."""
+        if isinstance(event, Question):
+            self.asked += 1
+        elif isinstance(event, DraftChanged) and event.summary != OPENED:
+            self.changed = True
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
         """Call the model and keep count. The reply comes last."""

@@ -244,7 +244,7 @@ async def test_two_calls_in_one_reply_are_both_done(tmp_path: Path, fake: FakeOp
     )
     async with open_talk(tmp_path, fake, {"function_calling": True}) as talk:
         await talk.answer(Reply(text="", tool_calls=calls), "Ada.")
-        events = await talk.say("Greet, with Ada")
+        events = await talk.say("Greet, and run it with Ada")
     assert only(events, RunEnded).status == "ok"
     assert only(events, RunStarted).inputs == {"name": "Ada", "mood": "stern"}
     assert text_of(events) == "Ada."
@@ -545,7 +545,7 @@ async def test_plain_words_can_change_a_workflow_and_begin_another(tmp_path: Pat
         changed = GOOD.replace("default: kind", "default: stern")
         other = GOOD.replace("name: greet ", "name: other ")
         await talk.answer(*(f"```yaml\n{yaml}```" for yaml in (GOOD, changed, other)))
-        drafts = [only(await talk.say(text), DraftChanged) for text in ("Greet", "Be stern", "Another")]
+        drafts = [only(await talk.say(text), DraftChanged) for text in ("Greet", "Write it anew, stern", "Another")]
         assert [(d.workflow, d.version) for d in drafts] == [("greet", 1), ("greet", 2), ("other", 1)]
 
 
