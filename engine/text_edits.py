@@ -135,9 +135,11 @@ def proven(before: Document, text: str, found: Sequence[Unit]) -> bool:
 
 
 def _no_way(document: Document, unit: Unit) -> str:
-    spot = unit.target.spot
-    source = document.text[spot.start : spot.end] if spot else ""
-    if "*" in source or "&" in source or "<<" in document.text:
+    way = [*unit.target.above, *([unit.target.spot] if unit.target.spot else [])]
+    if (
+        any(document.text[spot.start : spot.start + 1] in ("*", "&") for spot in way)
+        or "<<:" in document.text
+    ):
         return (
             f"{unit.where} is shared by an alias (& and *), so it can't be changed alone by path. Use replace, "
             "or write the value out where it is used."
