@@ -18,7 +18,7 @@
       el("div", { class: "pl-ways" }, link(`All ${window.parlanceTemplates} templates`, "grid", () => P.gallery()), link("Open a YAML file", "file", () => P.pickFile()), link("Find anything", "search", () => P.palette())),
       el("ul", { class: "pl-legend", "aria-label": "Where things are" },
         part("Graph", "graph", "the steps, live while they run"), part("YAML", "yaml", "the same as text, yours to edit"),
-        part("Run", "run", "the inputs, the price, the result"), part("Versions", "versions", "every change, and the way back"))));
+        part("Run", "run", "the inputs, the price, the result"), part("Versions", "versions", "every change, and the way back")));
   };
 
   const paneSwitch = () => {
