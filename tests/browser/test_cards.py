@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chat.browser.cards import message_entries
-from chat.browser.views import diff_rows, estimate_view, run_view, with_node
+from chat.browser.compared import diff_rows
+from chat.browser.views import estimate_view, run_view, with_node
 from chat.browser.words import duration, money, seconds_between, tokens_of
 from sessions.conversations import Message
 
@@ -216,7 +217,7 @@ def test_a_difference_shows_the_lines_near_a_change() -> None:
     assert [row["kind"] for row in rows] == ["skip", *["same"] * 3, "del", "add", *["same"] * 3, "skip"]
     assert (rows[4]["text"], rows[4]["old"], rows[5]["text"], rows[5]["new"]) == ("20", 21, "twenty", 21)
     assert {row["kind"] for row in diff_rows("", "a\nb")} == {"add"}
-    assert diff_rows(old, old) == [{"kind": "skip", "old": None, "new": None, "text": "40 lines as before"}]
+    assert diff_rows(old, old) == [{"kind": "skip", "old": None, "new": None, "text": "40 lines as before", "marks": []}]
 
 
 QUESTION: dict[str, Any] = {

@@ -1,12 +1,13 @@
-"""The versions of a conversation's workflow: compared, taken back, and asked why a line is there."""
+"""The versions of a conversation's workflow: compared, taken back, asked why a line is there, verified."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from chat.browser.actions.area import Answer, Area, Given, identity
-from chat.browser.compared import diff_rows
+from chat.browser.case_words import case_rows
+from chat.browser.compared import Row, diff_rows
+from chat.proof import proof_line
 from engine.errors import Conflict
 from sessions.workflows import Version
 
@@ -22,12 +23,16 @@ class Versions(Area):
         other = version - 1 if against is None else int(against)
         new = await self.service.workflows.get(owner, current.name, version)
         old = (await self.service.workflows.get(owner, current.name, other)).yaml if other > 0 else ""
-        return {"version": version, "against": other, **await self._compared(old, new.yaml)}
+        proof = dict(new.proof) if new.proof else None
+        return {
+            **{"version": version, "against": other, "rows": await _compared(old, new.yaml)},
+            **{"proof": proof, "proof_line": proof_line(proof) if proof else ""},
+        }
 
     async def compare_text(self, owner: str, given: Given) -> Answer:
         """What `yaml` would change in the newest version."""
         current = await self._current(owner, given)
-        return await self._compared(current.yaml, str(given.get("yaml") or ""))
+        return {"rows": await _compared(current.yaml, str(given.get("yaml") or ""))}
 
     async def undo(self, owner: str, given: Given) -> Answer:
         """The text before the newest version is the newest again. Conflict when that is not `version` any more."""
@@ -40,12 +45,31 @@ class Versions(Area):
         saved = await self.service.restore(owner, identity(given, "conversation"), current.version - 1)
         return {"version": saved.version}
 
+    # --- what is verified ---
+
+    async def prove(self, owner: str, given: Given) -> Answer:
+        """A version is verified anew, its tests too, and the proof kept with it."""
+        current = await self._current(owner, given)
+        version = int(given.get("version") or current.version)
+        proof = await self.service.proofs.prove(owner, current.name, version)
+        return {"proof": proof, "proof_line": proof_line(proof)}
+
+    async def tests(self, owner: str, given: Given) -> Answer:
+        """The wishes that are kept as tests of the workflow, each with its case in words."""
+        current = await self._current(owner, given)
+        found = await self.service.proofs.tests.list(owner, current.name)
+        return {"tests": [{**test.to_dict(), "case": case_rows(test.case)} for test in found]}
+
+    async def remove_test(self, owner: str, given: Given) -> None:
+        current = await self._current(owner, given)
+        await self.service.proofs.tests.remove(owner, current.name, identity(given, "test"))
+
     async def _current(self, owner: str, given: Given) -> Version:
         found = await self.service.current_workflow(owner, identity(given, "conversation"))
         if found is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
         return found
 
-    async def _compared(self, old: str, new: str) -> dict[str, Any]:
-        rows = await asyncio.to_thread(diff_rows, old, new)
-        return {"rows": rows}
+
+async def _compared(old: str, new: str) -> list[Row]:
+    return await asyncio.to_thread(diff_rows, old, new)

@@ -55,7 +55,7 @@
 
   // A dialog of its own, where there is room for two texts beside each other.
   P.diffDialog = (title, rows) => {
-    const dialog = el("dialog", { class: "pl-dialog wide", "aria-labelledby": "pl-diff-title", onclose: () => dialog.remove() },
+    const dialog = el("dialog", { class: "pl-dialog pl-diff-dialog", "aria-labelledby": "pl-diff-title", onclose: () => dialog.remove() },
       el("div", { class: "pl-dialog-head" }, el("h2", { id: "pl-diff-title" }, title), el("span", { class: "pl-diff-counts" }, ...P.diffCounts(rows)),
         el("button", { type: "button", class: "pl-icon-button", "aria-label": "Close", onclick: () => dialog.close() }, P.icon("close"))),
       P.diffRows(rows, true));

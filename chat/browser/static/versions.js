@@ -7,6 +7,7 @@
   let picked = null; // a version's number
   let against = null; // what it is compared with; null: the one before
   let shown = null; // what the server said of these two
+  let tests = null; // those of the workflow
   let about = null; // which workflow, at which version, all this is of
 
   const now = () => (P.workflow ? `${P.conversation} ${P.workflow.name}@${P.workflow.version}` : null);
@@ -37,7 +38,8 @@
   };
 
   const pick = (version, other = null) => {
-    [picked, against, shown] = [version, other, null];
+    if (picked !== version) shown = null;
+    [picked, against] = [version, other];
     ask();
     draw();
   };
@@ -45,11 +47,18 @@
   let number = 0;
   const ask = async () => {
     const mine = ++number;
-    const answer = await P.call("compare", { conversation: P.conversation, version: picked, against }, { quiet: true });
+    const conversation = P.conversation;
+    const [answer, found] = await Promise.all([
+      P.call("compare", { conversation, version: picked, against }, { quiet: true }),
+      P.call("tests", { conversation }, { quiet: true }),
+    ]);
     if (mine !== number || about !== now()) return;
     shown = answer;
+    tests = found.tests || [];
     draw();
   };
+  // What is verified is kept with the version, perhaps some seconds after it.
+  P.proved = () => root && about === now() && ask();
 
   const draw = () => {
     if (!root || !P.workflow) return;
@@ -75,12 +84,30 @@
     const act = newest
       ? version.version > 1 && button("Undo", { onclick: () => P.undo(version.version), title: `Back to the text of version ${version.version - 1}`, "data-keep": "back" }, "back")
       : button("Go back to this", { onclick: () => restore(version.version), "data-keep": "back" }, "back");
-    const changes = against === null && shown?.changes?.length ? shown.changes : [];
+    const changes = shown?.changes || [];
     return el("section", { class: "pl-about", "aria-label": `Version ${version.version}` },
       el("div", { class: "pl-about-head" }, el("strong", {}, `Version ${version.version}`),
         el("span", { class: "pl-faint", title: new Date(version.created_at).toLocaleString() }, `by ${P.madeBy(version)}, ${said(version.created_at)}`), el("span", { class: "pl-grow" }), act),
       P.quote(version),
-      changes.length > 0 && el("ul", { class: "pl-changes" }, ...changes.map((words) => el("li", {}, words))));
+      changes.length > 0 && el("ul", { class: "pl-changes" }, ...changes.map((words) => el("li", {}, words))),
+      shown && !shown.error && proofOf(newest));
+  };
+
+  const proofOf = (newest) =>
+    P.proofOf({ proof: shown.proof, line: shown.proof_line, tests: newest ? tests : null, prove, remove: newest && removeTest });
+
+  const prove = async () => {
+    const answer = await P.call("prove", { conversation: P.conversation, version: picked });
+    if (!answer.error && shown) shown = { ...shown, ...answer };
+    draw();
+  };
+
+  const removeTest = async (test) => {
+    const sure = await P.ask({ title: "Remove this test?", text: `“${test.title}” will not be tried any more when the workflow changes.`, yes: "Remove", danger: true });
+    if (!sure) return;
+    const answer = await P.call("remove_test", { conversation: P.conversation, test: test.id });
+    if (!answer.error) await prove();
+    ask();
   };
   const said = (iso) => {
     const ago = P.ago(iso);
