@@ -7,35 +7,35 @@ in the background, whoever follows it: following is reading, and closing a page 
 from __future__ import annotations
 
 import asyncio
-import builtins
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chat.answers import Answer
 from chat.events import Event, TurnEnded
 from chat.hub import Hub, Nudge
+from chat.library import WorkflowLibrary
 from chat.parts import Parts
 from chat.proof import Proofs
 from chat.recovery import recover
 from chat.runner import Turns
 from chat.schedules import make_timetable
+from chat.service_runs import RunService
 from chat.turns import Assistant
-from engine.errors import Conflict, InputError, NotFound, WorkflowInvalid
-from engine.ports import ModelClient, RunEvent, RunRecord
-from engine.prepare import prepare
+from engine.errors import Conflict, InputError
+from engine.ports import ModelClient
 from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
-from sessions.inbox import Inbox, OpenRun
+from sessions.inbox import Inbox
+from sessions.preferences import Preferences
 from sessions.schedules import SqlScheduleStore
 from sessions.workflow_tests import WorkflowTests
-from sessions.workflows import Author, Version, Workflows
+from sessions.workflows import Workflows
 
 if TYPE_CHECKING:
     from engine.check import Checked
     from engine.engine import Engine
     from engine.timetable import Timetable
-    from engine.workflow import Workflow
     from tools.registry import ToolRegistry
 
 LARGEST_TEXT = 200_000  # characters of a message
@@ -44,11 +44,12 @@ BROWSER = "browser"
 LOCAL = "local"  # the one owner, until there are users
 
 
-class ChatService:
+class ChatService(RunService):
     """Made once per process, inside its event loop; `recover` before the first use, `close` at the end.
 
-    `conversations` and `workflows` are the stores, `hub` the nudges, `timetable` the schedules; they may be used
-    directly.
+    `conversations`, `workflows` and `preferences` are the stores, `library` the saved workflows as people change
+    them, `proofs` what was verified of them, `hub` the nudges, `timetable` the schedules; they may be used
+    directly. What is done with runs is in RunService.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class ChatService:
         tools: ToolRegistry,
         assistant: Assistant,
         timetable: Timetable | None = None,
+        *,
+        proofs: Proofs | None = None,
     ) -> None:
         self.db = db
         self.engine = engine
@@ -67,13 +70,29 @@ class ChatService:
         self.conversations = Conversations(db)
         self.workflows = Workflows(db)
         self.hub = Hub()
-        self.proofs = Proofs(engine, tools, self.workflows, WorkflowTests(db))
+        self.proofs = proofs or Proofs(engine, tools, self.workflows, WorkflowTests(db))
         self._inbox = Inbox(db)
         self._tasks: set[asyncio.Task[str]] = set()
         self.timetable = timetable or make_timetable(
             SqlScheduleStore(db), engine, self.workflows, models, tools
         )
         self._turns = Turns(engine, assistant, self.conversations, self.workflows, self._inbox, self.hub)
+        self.library = library = WorkflowLibrary(
+            self.workflows,
+            self.conversations,
+            self.timetable,
+            engine.store,
+            models,
+            tools,
+            self.hub,
+            self.proofs,
+        )
+        self.current_workflow = library.current_workflow
+        self.save_yaml = library.save_yaml
+        self.save_workflow = library.save_workflow
+        self.use_workflow = library.use_workflow
+        self.restore = library.restore
+        self.preferences = Preferences(db)
 
     async def recover(self) -> None:
         """Go on with what a process left that is gone: queued messages are answered, cut turns marked, open
@@ -213,186 +232,9 @@ class ChatService:
         async for nudge in self.hub.subscribe(owner, conversation_id):
             yield nudge
 
-    # --- workflows ---
-
-    async def current_workflow(self, owner: str, conversation_id: str) -> Version | None:
-        """The newest version of the workflow that the conversation is about."""
-        head = await self.conversations.head(owner, conversation_id)
-        return await self.workflows.get(owner, head.workflow) if head.workflow else None
-
     async def check(self, yaml: str, owner: str = LOCAL) -> Checked:
         """What the one checker says of a document, and of the models here that it needs."""
-        from engine.prepare import check_here
-
-        return await check_here(yaml, self.tools, self.models, self.workflows.of(owner))
-
-    async def save_yaml(self, owner: str, conversation_id: str, yaml: str, summary: str) -> Version:
-        """What the editor saves: the next version of the conversation's workflow, or a new one.
-
-        WorkflowInvalid when the checker finds errors: what is saved can run.
-        """
-        head = await self.conversations.head(owner, conversation_id)
-        await self._checked_workflow(owner, yaml)
-        name, number = await self.workflows.save(
-            owner, head.workflow, yaml, summary, author="editor", conversation_id=conversation_id
-        )
-        return await self._drafted(owner, conversation_id, name, number)
-
-    async def save_workflow(
-        self, owner: str, yaml: str, summary: str, author: Author = "api"
-    ) -> dict[str, Any]:
-        """Keep a document under its `flow.name`, outside of any conversation: {name, version}. WorkflowInvalid."""
-        checked = await self._checked_workflow(owner, yaml)
-        known = {each.name for each in await self.workflows.list(owner, archived=None)}
-        name = checked.name if checked.name in known else None
-        saved, version = await self.workflows.save(owner, name, yaml, summary, author=author)
-        return {"name": saved, "version": version, "proof": await self.proofs.prove(owner, saved, version)}
-
-    async def use_workflow(self, owner: str, conversation_id: str, name: str) -> Version:
-        """Make the conversation about a workflow that is saved already."""
-        found = await self.workflows.get(owner, name)
-        return await self._drafted(owner, conversation_id, name, found.version)
-
-    async def restore(self, owner: str, conversation_id: str, version: int) -> Version:
-        """Go back to an older version of the conversation's workflow: its text becomes the newest version."""
-        head = await self.conversations.head(owner, conversation_id)
-        if head.workflow is None:
-            raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        name, number = await self.workflows.restore(
-            owner, head.workflow, version, conversation_id=conversation_id
-        )
-        return await self._drafted(owner, conversation_id, name, number)
-
-    # --- runs ---
-
-    async def start_run(
-        self,
-        owner: str,
-        conversation_id: str,
-        inputs: Mapping[str, Any],
-        yaml: str | None = None,
-        *,
-        limit_usd: float | None = None,
-        ignore_gates: bool = False,
-    ) -> str:
-        """Run the conversation's workflow, or `yaml`; the run's id. Its card and result become a message.
-
-        WorkflowInvalid, InputError, Conflict where a gate blocks it: nothing was started. The start itself can't
-        be cut: it goes on when the caller is cancelled.
-        """
-        current = await self.current_workflow(owner, conversation_id)
-        text = yaml if yaml is not None else current.yaml if current else None
-        if text is None:
-            raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        workflow = await prepare(text, self.tools, self.models, self.workflows.of(owner))
-        bounds = {"limit_usd": limit_usd, "ignore_gates": ignore_gates}
-        task = asyncio.create_task(self._start_run(owner, conversation_id, workflow, inputs, bounds))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
-
-    async def start_detached_run(
-        self,
-        owner: str,
-        yaml: str,
-        inputs: Mapping[str, Any],
-        *,
-        limit_usd: float | None = None,
-        ignore_gates: bool = False,
-        dry: bool = False,
-    ) -> str:
-        """Run a document outside of any conversation, or rehearse it; the run's id. WorkflowInvalid, InputError;
-        Conflict where a gate blocks it."""
-        if dry:
-            workflow = await self._checked_workflow(owner, yaml)
-        else:
-            workflow = await prepare(yaml, self.tools, self.models, self.workflows.of(owner))
-        return await self.engine.start(
-            workflow, inputs, owner=owner, limit_usd=limit_usd, ignore_gates=ignore_gates or dry, dry=dry
-        )
-
-    async def branches(self, owner: str, yaml: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Which ways through a document a dry run can take, see `Engine.branches`. WorkflowInvalid, InputError."""
-        return await self.engine.branches(await self._checked_workflow(owner, yaml), inputs)
-
-    async def retry_run(self, owner: str, run_id: str, node: str, yaml: str | None = None) -> str:
-        """Run once more from a node on, see `Engine.retry`; the new run's id. `yaml` is the document put right."""
-        await self._own_run(owner, run_id)
-        workflow = None if yaml is None else await self._checked_workflow(owner, yaml)
-        return await self.engine.retry(run_id, node, workflow)
-
-    async def replay_run(self, owner: str, run_id: str, model: str) -> str:
-        """Ask another model on what was recorded, see `Engine.replay`; the new run's id."""
-        await self._own_run(owner, run_id)
-        return await self.engine.replay(run_id, model)
-
-    async def resume_run(self, owner: str, run_id: str) -> dict[str, Any]:
-        """Go on with a run whose process has ended; its view."""
-        await self._own_run(owner, run_id)
-        return await self.engine.resume(run_id)
-
-    async def estimate(
-        self, owner: str, conversation_id: str | None, yaml: str | None, inputs: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """What a run of `yaml`, or else of the conversation's workflow, would take; see `engine.estimate.Estimate`.
-
-        WorkflowInvalid, InputError; Conflict where there is no workflow. Missing inputs are no error.
-        """
-        from chat.estimates import estimate
-
-        text = yaml
-        if text is None and conversation_id is not None:
-            current = await self.current_workflow(owner, conversation_id)
-            text = current.yaml if current else None
-        if text is None:
-            raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
-        found = await estimate(
-            text, inputs, owner, self.models, self.tools, self.engine.store, self.workflows
-        )
-        return found.to_dict()
-
-    async def view_run(self, owner: str, run_id: str) -> dict[str, Any]:
-        """What `run --json` prints."""
-        await self._own_run(owner, run_id)
-        return await self.engine.view(run_id)
-
-    async def run_events(self, owner: str, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
-        """The run's events after number `after`, stored ones first, until it has ended."""
-        await self._own_run(owner, run_id)
-        async for event in self.engine.events(run_id, after):
-            yield event
-
-    async def cancel_run(self, owner: str, run_id: str) -> None:
-        """Ask for its end; a run that has ended already stays as it is."""
-        await self._own_run(owner, run_id)
-        await self.engine.cancel(run_id)
-
-    async def answer_run(
-        self,
-        owner: str,
-        run_id: str,
-        node: str,
-        value: Any,
-        *,
-        by: str | None = None,
-        iteration: int | None = None,
-    ) -> dict[str, Any]:
-        """Answer what a run asks, see `Engine.answer`; the run's view. `by` is who answers, left out the owner."""
-        run = await self._own_run(owner, run_id)
-        view = await self.engine.answer(run_id, node, value, by=by or owner, iteration=iteration)
-        if run.conversation_id and run.message_id:
-            await self._turns.write_questions(OpenRun(run.id, owner, run.conversation_id, run.message_id))
-        return view
-
-    async def waiting(self, owner: str, conversation_id: str | None = None) -> builtins.list[dict[str, Any]]:
-        """The open questions of the owner's runs, oldest first, each with its `run_id`."""
-        if conversation_id is not None:
-            await self.conversations.head(owner, conversation_id)
-        return await self.engine.waiting(owner=owner, conversation_id=conversation_id)
-
-    async def runs(self, owner: str, *, limit: int = 50, **which: Any) -> builtins.list[dict[str, Any]]:
-        """Summaries, newest first; `which`: status, workflow, since, as in `Engine.runs`."""
-        return await self.engine.runs(owner=owner, limit=limit, **which)
+        return await self.library.check(yaml, owner)
 
     # --- inside ---
 
@@ -431,51 +273,6 @@ class ChatService:
         await self._turns.stop(self._turns.of_conversation(message.conversation_id, from_seq=message.seq))
         await self._inbox.hide_from(message.conversation_id, message.seq)
         self.hub.publish(owner, message.conversation_id, "messages")
-
-    async def _drafted(self, owner: str, conversation_id: str, name: str, version: int) -> Version:
-        await self.conversations.set_workflow(owner, conversation_id, name)
-        found = await self.workflows.get(owner, name, version)
-
-        def announce() -> None:
-            self.hub.publish(owner, conversation_id, "draft", workflow=name, version=version)
-
-        announce()
-        if found.proof is None:
-            self.proofs.prove_soon(owner, name, version, announce)
-        return found
-
-    async def _checked_workflow(self, owner: str, yaml: str) -> Workflow:
-        """Of a document that is to be saved: what the machine lacks does not matter yet."""
-        checked = await self.check(yaml, owner)
-        if checked.workflow is None:
-            raise WorkflowInvalid(checked.problems)
-        return checked.workflow
-
-    async def _start_run(
-        self,
-        owner: str,
-        conversation_id: str,
-        workflow: Workflow,
-        inputs: Mapping[str, Any],
-        bounds: Mapping[str, Any],
-    ) -> str:
-        """The card comes first, so that a run always has its message, whenever the process is killed."""
-        card = await self._inbox.add_card(conversation_id, BROWSER, await self.engine.enter())
-        try:
-            run_id = await self.engine.start(
-                workflow, inputs, owner=owner, conversation_id=conversation_id, message_id=card.id, **bounds
-            )
-        except BaseException:
-            await self._inbox.remove(card.id)
-            raise
-        await self._turns.wait_for_runs(owner, card, [OpenRun(run_id, owner, conversation_id, card.id)])
-        return run_id
-
-    async def _own_run(self, owner: str, run_id: str) -> RunRecord:
-        found = await self.engine.record(run_id)
-        if found.owner != owner:
-            raise NotFound(f"There is no run {run_id}.", "List the runs to see their ids.")
-        return found
 
     def _list_changed(self, owner: str, conversation_id: str) -> None:
         self.hub.publish(owner, conversation_id, "list_changed")

@@ -545,6 +545,20 @@ class RunStore(Protocol):
         """Take a run over from the owner it had at `epoch`; None when somebody was faster, or it is parked."""
         ...
 
+    async def rename_workflow(self, owner: str, old: str, new: str) -> None:
+        """The runs of a workflow go by its new name."""
+        ...
+
+    async def delete(self, run_id: str) -> list[str]:
+        """Forget a run with all below it: rows, waits, what it cost, and documents that no other run has. The ids
+        that went, its own first. NotFound; Conflict when it, or one below it, has not ended, or it is part of another.
+        """
+        ...
+
+    async def erase(self, owner: str) -> int:
+        """Forget every run of an owner, ended or not; how many. Who still runs one can write nothing more to it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:

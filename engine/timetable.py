@@ -121,6 +121,17 @@ class Timetable:
         """Go on with the next planned time. NotFound."""
         return await self._change(owner, schedule_id, lambda found: resumed(found, self._clock.now()))
 
+    async def rename_workflow(self, owner: str, old: str, new: str) -> None:
+        """The schedules of a saved workflow are of that name from now on."""
+        for schedule in await self._store.list(owner):
+            while schedule.saved and schedule.workflow == old:
+                if await self._store.replace(replace(schedule, workflow=new)):
+                    break
+                try:
+                    schedule = await self._store.get(owner, schedule.id)  # it was changed meanwhile
+                except NotFound:
+                    break
+
     async def remove(self, owner: str, schedule_id: str) -> None:
         """Runs that it has started go on. NotFound."""
         await self._store.remove(owner, schedule_id)

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -28,6 +28,9 @@ SELECT_MESSAGE = (
     " process, created_at, ended_at FROM messages"
 )
 SELECT_CONVERSATION = "SELECT id, owner, title, workflow, created_at, updated_at FROM conversations c"
+
+Places = list[tuple[str, str]]
+"""Conversations and messages in them, by their ids."""
 
 
 def iso(seconds: float) -> str:
@@ -194,6 +197,43 @@ class Conversations:
             connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
 
         await self._db.write(job)
+
+    async def forget_runs(self, run_ids: Sequence[str]) -> Places:
+        """Take runs that are gone out of the messages that show them: (conversation, message) of those changed."""
+        wanted = set(run_ids)
+
+        def job(connection: sqlite3.Connection) -> Places:
+            changed = []
+            for run_id in run_ids:
+                connection.execute("DELETE FROM message_runs WHERE run_id = ?", (run_id,))
+                found = connection.execute(
+                    "SELECT id, conversation_id, parts FROM messages WHERE instr(parts, ?) > 0", (run_id,)
+                ).fetchall()
+                for row in found:
+                    parts = without_runs(json.loads(row["parts"]), wanted)
+                    connection.execute(
+                        "UPDATE messages SET parts = ? WHERE id = ?",
+                        (json.dumps(parts, ensure_ascii=False, separators=(",", ":")), row["id"]),
+                    )
+                    changed.append((row["conversation_id"], row["id"]))
+            return list(dict.fromkeys(changed))
+
+        return await self._db.write(job)
+
+
+def without_runs(parts: Sequence[dict[str, Any]], run_ids: Collection[str]) -> list[dict[str, Any]]:
+    """A message's parts without those of these runs; a line in their place says so."""
+    found: list[dict[str, Any]] = []
+    said: set[str] = set()
+    for part in parts:
+        about = part.get("about")
+        run_id = str(part.get("run_id") or (about.get("run_id") if isinstance(about, dict) else ""))
+        if run_id not in run_ids:
+            found.append(part)
+        elif run_id not in said and part.get("kind") == "run_started":
+            said.add(run_id)
+            found.append({"kind": "text", "text": f"*Run {run_id} was deleted.*"})
+    return found
 
 
 def head_of(connection: sqlite3.Connection, owner: str, conversation_id: str) -> Conversation:

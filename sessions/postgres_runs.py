@@ -46,6 +46,8 @@ class PostgresRunWrites(RunWrites):
     """The rows of runs and budgets are locked when they are first looked at."""
 
     locking = " FOR NO KEY UPDATE OF r"
+    sharing = " FOR KEY SHARE"
+    delete_more = ("DELETE FROM run_deaths WHERE run_id = ?",)
 
     def fence(self, connection: Any, run_id: str) -> Columns | None:
         found: Columns | None = connection.run(clean(run_id))
@@ -59,6 +61,15 @@ class PostgresRunWrites(RunWrites):
 
     def add_rows(self, connection: Any, no: int, rows: Sequence[NodeRow]) -> None:
         connection.executemany(_INSERT_ROW, [(no, row.seq, *row_values(row)) for row in rows])
+
+    def delete_rows(self, connection: Any, numbers: Sequence[int]) -> None:
+        connection.executemany("DELETE FROM node_rows WHERE run_no = ?", [(no,) for no in numbers])
+
+    def lock_documents(self, connection: Any, digests: Sequence[str]) -> None:
+        """In a statement of its own: the next one sees the runs of those for whom this one waited."""
+        connection.execute(
+            "SELECT 1 FROM run_documents WHERE digest = ANY(?) ORDER BY digest FOR UPDATE", (list(digests),)
+        )
 
     def add_runs(self, connection: Any, runs: Sequence[tuple[Any, ...]]) -> None:
         """What is nobody's can be claimed, unless it was there before."""

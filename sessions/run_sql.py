@@ -92,6 +92,23 @@ TREE = f"""
 CANCEL_RUN = """
     UPDATE runs SET cancel_requested = 1, woken = woken + parked, status = 'running', parked = 0 WHERE no = ?"""
 
+RENAME_WORKFLOW = "UPDATE runs SET workflow = ? WHERE owner = ? AND workflow = ?"
+WHOLE_TREE = """
+    WITH RECURSIVE tree (id) AS (
+        SELECT id FROM runs WHERE id = ? UNION SELECT r.id FROM runs r JOIN tree ON r.parent_id = tree.id
+    )
+    SELECT r.no, r.id, r.status, r.digest, r.pins FROM runs r WHERE r.id IN (SELECT id FROM tree) ORDER BY r.id"""
+OWNED = "SELECT r.no, r.id, r.status, r.digest, r.pins FROM runs r WHERE r.owner = ? ORDER BY r.id"
+DELETE_RUN = (
+    "DELETE FROM waits WHERE run_id = ?",
+    "DELETE FROM run_budgets WHERE root_id = ?",
+    "DELETE FROM run_reservations WHERE root_id = ?",
+    "DELETE FROM runs WHERE id = ?",
+)
+DELETE_DOCUMENT = """
+    DELETE FROM run_documents WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.digest = ?)
+    AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.pins LIKE ?)"""
+
 PROCESS = "SELECT id, place, pid, born, beat_at FROM processes WHERE id = ?"
 BEAT = """
     INSERT INTO processes (id, place, pid, born, beat_at) VALUES (?, ?, ?, ?, ?)

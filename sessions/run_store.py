@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from engine.ports import NodeRow, Park, Process, RunEnd, RunRecord, RunStatus, Signal, Wait
 from sessions import run_sql as sql
+from sessions.run_deletes import delete_tree, erase_owner
 from sessions.run_rows import (
     UNIT,
     cleaned,
@@ -199,6 +200,17 @@ class SqlRunStore:
     async def claim(self, run_id: str, epoch: int, process_id: str) -> RunRecord | None:
         claimed = await self._write(lambda c: self._writes.claim(c, run_id, epoch, process_id), run_id)
         return await self.get(run_id) if claimed else None
+
+    async def rename_workflow(self, owner: str, old: str, new: str) -> None:
+        await self._db.execute(sql.RENAME_WORKFLOW, cleaned((new, owner, old)))
+
+    async def delete(self, run_id: str) -> list[str]:
+        gone: list[str] = await self._write(lambda c: delete_tree(self._writes, c, run_id), run_id)
+        return gone
+
+    async def erase(self, owner: str) -> int:
+        gone: int = await self._write(lambda c: erase_owner(self._writes, c, owner))
+        return gone
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
         return await self._db.fetch(query, cleaned(values))

@@ -108,6 +108,11 @@ class RunWrites:
     locking = ""
     """What makes a query keep others from changing what it has read, where the transaction alone does not."""
 
+    sharing = ""
+    """What makes a query keep others from deleting what it has read, where the transaction alone does not."""
+    delete_more: tuple[str, ...] = ()
+    """Statements that forget a run, by its id, in tables that only this database has."""
+
     # --- what a database says ---
 
     def fence(self, connection: Connection, run_id: str) -> Columns | None:
@@ -123,6 +128,13 @@ class RunWrites:
 
     def add_rows(self, connection: Connection, no: int, rows: Sequence[NodeRow]) -> None:
         raise NotImplementedError
+
+    def delete_rows(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Delete the rows of the runs of these numbers."""
+        raise NotImplementedError
+
+    def lock_documents(self, connection: Connection, digests: Sequence[str]) -> None:
+        """Nobody may begin to use these documents until the transaction ends, where that is not so anyway."""
 
     def add_runs(self, connection: Connection, runs: Sequence[tuple[Any, ...]]) -> None:
         connection.executemany(sql.INSERT_RUN, runs)
@@ -154,7 +166,7 @@ class RunWrites:
     ) -> bool:
         """Keep a document; whether the shape kept with it is another one, so that the run needs its own."""
         if digest not in known:
-            found = connection.execute(sql.DOCUMENT, (digest,)).fetchone()
+            found = connection.execute(sql.DOCUMENT + self.sharing, (digest,)).fetchone()
             if found is None:
                 connection.execute(sql.KEEP_DOCUMENT, cleaned((digest, text, shape)))
             known[digest] = shape if found is None else found["shape"]

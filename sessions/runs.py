@@ -39,6 +39,10 @@ class SqliteRunWrites(RunWrites):
         first = no << SEQ_BITS
         connection.executemany(_INSERT_ROW, [(first + row.seq, *row_values(row)) for row in rows])
 
+    def delete_rows(self, connection: Connection, numbers: Sequence[int]) -> None:
+        spans = [(no << SEQ_BITS, (no + 1) << SEQ_BITS) for no in numbers]
+        connection.executemany("DELETE FROM node_rows WHERE key > ? AND key < ?", spans)
+
     def last_seen(self, connection: Connection, run_id: str) -> float:
         seen: float = connection.execute(_LAST_SEEN, (clean(run_id),)).fetchone()["seen"]
         return seen

@@ -24,6 +24,10 @@ VERSION_COLUMNS = (
     *("author", "request", "request_id", "conversation_id", "proof"),
 )
 SELECT_VERSION = f"SELECT {', '.join(VERSION_COLUMNS)} FROM workflow_versions WHERE owner = ? AND name = ?"  # noqa: S608
+SELECT_NEWEST = (
+    f"SELECT {', '.join(VERSION_COLUMNS)} FROM workflow_versions v WHERE owner = ?"  # noqa: S608
+    " AND version = (SELECT max(version) FROM workflow_versions n WHERE n.owner = v.owner AND n.name = v.name)"
+)
 INSERT_VERSION = (
     f"INSERT INTO workflow_versions (owner, {', '.join(VERSION_COLUMNS)})"  # noqa: S608
     f" VALUES (?, {', '.join('?' * len(VERSION_COLUMNS))})"
@@ -195,6 +199,77 @@ class Workflows:
         old = await self.get(owner, name, version)
         said = f"Back to version {version}"
         return await self.save(owner, name, old.yaml, said, author="restore", conversation_id=conversation_id)
+
+    async def rename(
+        self,
+        owner: str,
+        name: str,
+        new: str,
+        *,
+        author: Author | None = None,
+        references: bool = False,
+    ) -> str:
+        """Give it another name, which stands in its text from then on; the new name. What goes by its name in this
+        database follows. Conflict when the name is taken, and where other workflows start it by its name; with
+        `references` those get a version that names the new one.
+        """
+        from sessions import workflow_moves as moves
+
+        new = moves.checked_name(new)
+        if new == name:
+            return (await self.get(owner, name)).name
+        parents = await self.parents(owner, name)
+        if parents and not references:
+            raise moves.still_named(name, [parent.name for parent in parents])
+
+        def job(connection: sqlite3.Connection) -> None:
+            moves.rename(connection, owner, name, new, author)
+            for parent in parents:
+                known = new if parent.name == name else parent.name
+                moves.refer(connection, owner, known, parent, name, new, author)
+
+        await self._db.write(job)
+        return new
+
+    async def duplicate(
+        self, owner: str, name: str, new: str | None = None, *, author: Author | None = None
+    ) -> tuple[str, int]:
+        """(name, version) of a copy of the newest version; left out, its name ends in `-copy`. Conflict."""
+        from sessions import workflow_moves as moves
+
+        wanted = None if new is None else moves.checked_name(new)
+        return await self._db.write(lambda c: moves.duplicate(c, owner, name, wanted, author))
+
+    async def archive(self, owner: str, name: str, archived: bool = True) -> None:
+        """Put it out of the lists, or back; it can be run, changed and named by others as before."""
+        from sessions import workflow_moves as moves
+
+        await self._db.write(lambda c: moves.archive(c, owner, name, archived))
+
+    async def delete(self, owner: str, name: str) -> dict[str, int]:
+        """It, its versions and what else belongs to it; how many rows went, by table. Its runs stay."""
+        from sessions import workflow_moves as moves
+
+        return await self._db.write(lambda c: moves.delete(c, owner, name))
+
+    async def parents(self, owner: str, name: str) -> Versions:
+        """The newest versions of the workflows whose nodes start this one."""
+        from sessions import workflow_moves as moves
+
+        def job(connection: sqlite3.Connection) -> Versions:
+            newest = connection.execute(
+                SELECT_NEWEST + " AND instr(v.yaml, 'workflow') > 0 ORDER BY v.name", (owner,)
+            ).fetchall()
+            return [version_of(row) for row in newest if name in moves.names_in(row["yaml"])]
+
+        return await self._db.read(job)
+
+    async def counts(self, owner: str, name: str) -> dict[str, int]:
+        """How much belongs to a workflow, by table."""
+        from sessions import workflow_moves as moves
+
+        await self.get(owner, name)
+        return await self._db.read(lambda c: moves.counts(c, owner, name))
 
 
 def create(connection: sqlite3.Connection, owner: str, wanted: object) -> str:

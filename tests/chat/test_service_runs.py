@@ -393,6 +393,7 @@ CALLS: dict[str, Call] = {
     "replay_run": lambda service, talk, message, run: service.replay_run(BOB, run, "a/b"),
     "resume_run": lambda service, talk, message, run: service.resume_run(BOB, run),
     "waiting": lambda service, talk, message, run: service.waiting(BOB, talk),
+    "delete_run": lambda service, talk, message, run: service.delete_run(BOB, run),
 }
 OWN_THINGS_ONLY = {"save_workflow", "branches", "create", "list", "runs", "start_detached_run"}
 NOBODYS = {"check", "close", "recover"}
