@@ -16,7 +16,7 @@ STATIC = Path(__file__).with_name("static")
 SCRIPTS = (
     *("core", "dialogs", "theme", "kept", "socket", "chat", "side"),
     *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "settings"),
-    *("jump", "diff", "proof", "versions"),
+    *("jump", "diff", "proof", "versions", "why"),
     *("gallery", "library", "files", "commands", "palette", "exports"),
     "start",
 )

@@ -23,9 +23,10 @@ class Versions(Area):
         other = version - 1 if against is None else int(against)
         new = await self.service.workflows.get(owner, current.name, version)
         old = (await self.service.workflows.get(owner, current.name, other)).yaml if other > 0 else ""
+        changes = await self.service.library.changes(owner, current.name, other, version) if other > 0 else []
         proof = dict(new.proof) if new.proof else None
         return {
-            **{"version": version, "against": other, "rows": await _compared(old, new.yaml)},
+            **{"version": version, "against": other, "changes": changes, "rows": await _compared(old, new.yaml)},
             **{"proof": proof, "proof_line": proof_line(proof) if proof else ""},
         }
 
@@ -44,6 +45,11 @@ class Versions(Area):
             )
         saved = await self.service.restore(owner, identity(given, "conversation"), current.version - 1)
         return {"version": saved.version}
+
+    async def blame(self, owner: str, given: Given) -> Answer:
+        """Which version made each line and node of the newest one, and what was asked for then."""
+        current = await self._current(owner, given)
+        return {"blame": await self.service.library.blame_view(owner, current.name)}
 
     # --- what is verified ---
 

@@ -245,6 +245,9 @@
     return content?.cmTile?.view || content?.cmView?.rootView?.view || content?.cmView?.view || null;
   };
 
+  P.editorView = view;
+  P.savedYaml = () => saved;
+
   // In its light theme keys and strings look the same, and pale. Which of its classes is which is read from what it
   // has drawn, as their names are made up by the editor; the colours are ours.
   const kinds = new Map();
@@ -312,7 +315,8 @@
   P.parts.yaml = { mount: (root) => ((head = root), root.classList.add("pl-work-head"), show()) };
   P.parts.problems = {
     mount: (root) => {
-      list = root;
+      list = el("div", { class: "pl-problems-list" });
+      root.replaceChildren(P.whyBar(), list);
       show();
       // The editor itself is loaded when its tab is first opened.
       const wait = setInterval(() => view() && (clearInterval(wait), mark()), 60);

@@ -88,7 +88,8 @@
     const node = event.target.closest("[data-line]");
     if (!node || (event.type === "keydown" && event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
-    P.jump(Number(node.dataset.line));
+    if (event.pointerType === "touch") P.whyTapped(node);
+    else P.jump(Number(node.dataset.line));
   };
 
   P.graphIn = (root) => {

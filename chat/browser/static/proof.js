@@ -25,7 +25,7 @@
     return el("details", { class: "pl-proof", open: opened, ontoggle: (event) => (opened = event.target.open) },
       el("summary", { "data-keep": "proof" }, el("span", { class: `pl-dot ${P.proofState(proof)}` }), el("span", {}, line)),
       el("div", { class: "pl-proof-body" }, ...checkedOf(proof.checked), ...dryOf(proof.dry_run), ...testsOf(proof, tests, remove),
-        el("div", { class: "pl-proof-foot" }, el("span", { class: "pl-faint" }, `Verified ${new Date(proof.at).toLocaleString()}, in ${proof.seconds.toFixed(1)} s. Nothing was called or sent.`),
+        el("div", { class: "pl-proof-foot" }, el("span", { class: "pl-faint" }, `Verified ${new Date(proof.at).toLocaleString()}. Nothing was called or sent.`),
           again(proof.tests.length || tests?.length ? "Run all again" : "Verify again"))));
   };
 
