@@ -45,7 +45,7 @@ def describe_changes(before: str, after: str) -> list[str]:
         return [_lines(before, after)]
     found = list(dict.fromkeys(_sentences(old, new)))
     if not found:
-        return [LAYOUT if same(old, new) else _lines(before, after)]
+        return [LAYOUT if same(_long(old), _long(new)) else _lines(before, after)]
     more = len(found) - MOST
     return found if more <= 0 else [*found[:MOST], f"And {more} more changes."]
 
@@ -133,6 +133,12 @@ def _fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """By name; the short form `ticket: str` written out."""
     fields = mapping(mapping(data.get("state")).get("fields"))
     return {str(k): {"type": v} if isinstance(v, str) else v for k, v in fields.items()}
+
+
+def _long(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the short forms of its fields written out."""
+    fields = mapping(mapping(data.get("state")).get("fields"))
+    return dict(data) | ({"state": {**data["state"], "fields": _fields_of(data)}} if fields else {})
 
 
 def _inputs(data: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:

@@ -50,14 +50,17 @@ def test_each_line_has_the_version_that_made_it() -> None:
 def test_a_key_has_the_version_that_changed_its_value_last() -> None:
     found = of(FIRST, SECOND, THIRD)
     prompt, outputs = found.key("nodes[draft].prompt"), found.key("nodes.draft.outputs")
-    assert prompt is not None and (prompt.since, prompt.changed) == (1, 2)
+    assert prompt is not None
+    assert (prompt.since, prompt.changed) == (1, 2)
     assert prompt.line == line(THIRD, "prompt:")
-    assert outputs is not None and (outputs.since, outputs.changed) == (1, 1)
+    assert outputs is not None
+    assert (outputs.since, outputs.changed) == (1, 1)
     assert {id: (key.since, key.changed) for id, key in found.nodes.items()} == {
         "draft": (1, 2),
         "send": (3, 3),
     }
-    assert found.key("nodes.nobody") is None and found.line_of("flow.name") == 2
+    assert found.key("nodes.nobody") is None
+    assert found.line_of("flow.name") == 2
 
 
 def test_the_key_of_a_line_is_the_innermost() -> None:
@@ -74,7 +77,8 @@ def test_a_comment_has_its_own_origin_and_changes_no_key() -> None:
     found = of(FIRST, FIRST.replace("    text: str", "    text: str  # what is sent"))
     assert made(found, FIRST, "text: str") == 2
     key = found.key("state.fields.text")
-    assert key is not None and key.changed == 1
+    assert key is not None
+    assert key.changed == 1
 
 
 def test_what_is_moved_or_indented_anew_keeps_its_origin() -> None:
@@ -88,33 +92,38 @@ def test_what_is_moved_or_indented_anew_keeps_its_origin() -> None:
     send = "  - {id: send, tool: text_template, args: {template: hi}}\n"
     moved = two.replace(send, "").replace("nodes:\n", "nodes:\n" + send)
     found = of(FIRST, two, moved)
-    assert made(found, moved, "id: send") == 2 and 3 not in found.lines
+    assert made(found, moved, "id: send") == 2
+    assert 3 not in found.lines
     assert found.nodes["send"].changed == 2
 
 
 def test_a_node_that_gets_another_name_keeps_its_story() -> None:
     found = of(FIRST, SECOND, SECOND.replace("id: draft", "id: write"))
     prompt = found.key("nodes.write.prompt")
-    assert prompt is not None and (prompt.since, prompt.changed) == (1, 2)
+    assert prompt is not None
+    assert (prompt.since, prompt.changed) == (1, 2)
     assert (found.nodes["write"].since, found.nodes["write"].changed) == (1, 3)
 
 
 def test_an_undo_brings_back_the_origins_too() -> None:
     found = of(FIRST, SECOND, FIRST)
-    assert set(found.lines) == {1} and {key.changed for key in found.keys} == {1}
+    assert set(found.lines) == {1}
+    assert {key.changed for key in found.keys} == {1}
 
 
 def test_a_version_that_can_not_be_read_breaks_no_story() -> None:
     found = of(FIRST, "nodes: [", SECOND)
     key = found.key("state.fields.who")
-    assert key is not None and (key.since, key.changed) == (1, 1)
+    assert key is not None
+    assert (key.since, key.changed) == (1, 1)
 
 
 def test_windows_lines_and_strange_breaks() -> None:
     text = "a: 1\r\nb: 2\r\n"
     found = of(text, text.replace("b: 2", "b: 3\x0b"))
     assert found.lines == (1, 2)
-    assert lines_of("") == [] and lines_of("a\u2028b\n") == ["a\u2028b"]
+    assert lines_of("") == []
+    assert lines_of("a\u2028b\n") == ["a\u2028b"]
 
 
 def test_where_a_line_of_another_text_stands() -> None:
