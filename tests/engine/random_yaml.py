@@ -22,6 +22,7 @@ WORDS = (
     "",
     "{state.x}",
 )
+ODD = (*WORDS, "&x", "- y", "tab\\there")
 KEYS = ("alpha", "beta", "gamma", "delta", "id", "list", "map_", "größe", "with space")
 
 
