@@ -64,47 +64,130 @@ def changed(*swaps: tuple[str, str], base: str = BASE) -> list[str]:
 @pytest.mark.parametrize(
     ("swaps", "said"),
     [
-        ([("  - id: send\n", REVIEW), ("{from: draft, to: send}", "{from: draft, to: review}\n  - {from: review, to: send}")],
-         ["Step 'review' is new, after 'draft', and asks a person."]),
+        (
+            [
+                ("  - id: send\n", REVIEW),
+                ("{from: draft, to: send}", "{from: draft, to: review}\n  - {from: review, to: send}"),
+            ],
+            ["Step 'review' is new, after 'draft', and asks a person."],
+        ),
         ([("name: answer", "name: reply")], ["The name is 'reply' now (it was 'answer')."]),
         ([("Answers mails", "Answers all mails")], ["The description changed."]),
-        ([("default: friendly", "default: formal")], ["Input 'tone' has the default 'formal' now (it was 'friendly')."]),
+        (
+            [("default: friendly", "default: formal")],
+            ["Input 'tone' has the default 'formal' now (it was 'friendly')."],
+        ),
         ([("    tone: {type: str, default: friendly}\n", "")], ["Input 'tone' is gone."]),
-        ([("    kind: str\n", "    kind: str\n    to: {type: str, required: true}\n")], ["Input 'to' is new (str, required)."]),
+        (
+            [("    kind: str\n", "    kind: str\n    to: {type: str, required: true}\n")],
+            ["Input 'to' is new (str, required)."],
+        ),
         ([("kind: str", "kind: {type: str}")], [LAYOUT]),
-        ([("kind: str", "kind: {type: str, enum: [complaint, praise]}")], ["Field 'kind' may be 'complaint' and 'praise' now."]),
+        (
+            [("kind: str", "kind: {type: str, enum: [complaint, praise]}")],
+            ["Field 'kind' may be 'complaint' and 'praise' now."],
+        ),
         ([("{type: str, required: true}", "{type: str}")], ["Input 'mail' need not be given any more."]),
-        ([("      Keep it short.\n", "      Keep it short.\n      Sign as Ann.\n")], ["The prompt of 'draft' changed: 'Sign as Ann.' was added."]),
-        ([("      Keep it short.\n", "")], ["The prompt of 'draft' changed: 'Keep it short.' was taken out."]),
+        (
+            [("      Keep it short.\n", "      Keep it short.\n      Sign as Ann.\n")],
+            ["The prompt of 'draft' changed: 'Sign as Ann.' was added."],
+        ),
+        (
+            [("      Keep it short.\n", "")],
+            ["The prompt of 'draft' changed: 'Keep it short.' was taken out."],
+        ),
         ([("everybody understands", "a child understands")], ["The prompt of 'draft' changed."]),
-        ([("prompt: What kind is {state.mail}?", "prompt: Kind of {state.mail}?")],
-         ["The prompt of 'classify' is 'Kind of {state.mail}?' now (it was 'What kind is {state.mail}?')."]),
-        ([("    outputs: [kind]\n", "    outputs: [kind]\n    llm: {provider: openai, model: gpt-5, temperature: 0.2}\n")],
-         ["'classify' asks the model 'openai/gpt-5' now.", "The temperature of 'classify' is 0.2 now."]),
-        ([("[web_search]", "[http_get, json_parse]")],
-         ["'draft' may use 'http_get' and 'json_parse' now.", "'draft' may not use 'web_search' any more."]),
-        ([("[web_search]", "[{name: web_search, on_error: fail}]")], ["The settings of 'web_search' in 'draft' changed."]),
-        ([("tool: http_get", "tool: web_fetch")], ["'send' uses the tool 'web_fetch' now (it was 'http_get')."]),
-        ([("https://example.org", "https://example.com")],
-         ["'url' of 'send' is 'https://example.com' now (it was 'https://example.org')."]),
-        ([("outputs: [text]", "outputs: [text, kind]")], ["'draft' writes 'text' and 'kind' now (it was 'text')."]),
-        ([("    tools: [web_search]\n", "    tools: [web_search]\n    retry: {max_attempts: 3}\n    on_error: continue\n    timeout: 5\n")],
-         ["The number of attempts of 'draft' is 3 now.", "When 'draft' fails, the run goes on now.",
-          "The time limit (in seconds) of 'draft' is 5 now."]),
-        ([("== 'complaint'", "== 'urgent'")],
-         ["The way from 'classify' to 'draft' is taken when state.kind == 'urgent' now (it was when state.kind == 'complaint')."]),
-        ([("{from: send, to: END}", "{from: send, to: [END, classify]}")], ["After 'send' comes 'classify' now."]),
-        ([("{from: send, to: END}", "{from: send, loop: {condition_field: ok, max_iterations: 3}}")],
-         ["The way from 'send' to 'END' is gone.", "'send' is repeated until 'ok', at most 3 times."]),
-        ([("{timeout: 30}", "{timeout: 60, budget_usd: 0.5}")],
-         ["The time limit of a run (in seconds) is 60 now (it was 30).", "The budget of a run (in dollars) is 0.5 now."]),
-        ([("config:\n  execution: {timeout: 30}\n", "")], ["The time limit of a run (in seconds) is not set any more (it was 30)."]),
+        (
+            [("prompt: What kind is {state.mail}?", "prompt: Kind of {state.mail}?")],
+            [
+                "The prompt of 'classify' is 'Kind of {state.mail}?' now (it was 'What kind is {state.mail}?')."
+            ],
+        ),
+        (
+            [
+                (
+                    "    outputs: [kind]\n",
+                    "    outputs: [kind]\n    llm: {provider: openai, model: gpt-5, temperature: 0.2}\n",
+                )
+            ],
+            ["'classify' asks the model 'openai/gpt-5' now.", "The temperature of 'classify' is 0.2 now."],
+        ),
+        (
+            [("[web_search]", "[http_get, json_parse]")],
+            [
+                "'draft' may use 'http_get' and 'json_parse' now.",
+                "'draft' may not use 'web_search' any more.",
+            ],
+        ),
+        (
+            [("[web_search]", "[{name: web_search, on_error: fail}]")],
+            ["The settings of 'web_search' in 'draft' changed."],
+        ),
+        (
+            [("tool: http_get", "tool: web_fetch")],
+            ["'send' uses the tool 'web_fetch' now (it was 'http_get')."],
+        ),
+        (
+            [("https://example.org", "https://example.com")],
+            ["'url' of 'send' is 'https://example.com' now (it was 'https://example.org')."],
+        ),
+        (
+            [("outputs: [text]", "outputs: [text, kind]")],
+            ["'draft' writes 'text' and 'kind' now (it was 'text')."],
+        ),
+        (
+            [
+                (
+                    "    tools: [web_search]\n",
+                    "    tools: [web_search]\n    retry: {max_attempts: 3}\n    on_error: continue\n    timeout: 5\n",
+                )
+            ],
+            [
+                "The number of attempts of 'draft' is 3 now.",
+                "When 'draft' fails, the run goes on now.",
+                "The time limit (in seconds) of 'draft' is 5 now.",
+            ],
+        ),
+        (
+            [("== 'complaint'", "== 'urgent'")],
+            [
+                "The way from 'classify' to 'draft' is taken when state.kind == 'urgent' now"
+                " (it was when state.kind == 'complaint')."
+            ],
+        ),
+        (
+            [("{from: send, to: END}", "{from: send, to: [END, classify]}")],
+            ["After 'send' comes 'classify' now."],
+        ),
+        (
+            [("{from: send, to: END}", "{from: send, loop: {condition_field: ok, max_iterations: 3}}")],
+            ["The way from 'send' to 'END' is gone.", "'send' is repeated until 'ok', at most 3 times."],
+        ),
+        (
+            [("{timeout: 30}", "{timeout: 60, budget_usd: 0.5}")],
+            [
+                "The time limit of a run (in seconds) is 60 now (it was 30).",
+                "The budget of a run (in dollars) is 0.5 now.",
+            ],
+        ),
+        (
+            [("config:\n  execution: {timeout: 30}\n", "")],
+            ["The time limit of a run (in seconds) is not set any more (it was 30)."],
+        ),
         ([("nodes:", "# the steps\nnodes:")], [LAYOUT]),
-        ([("flow:\n  name: answer\n  description: Answers mails", "flow: {description: Answers mails, name: answer}")], [LAYOUT]),
+        (
+            [
+                (
+                    "flow:\n  name: answer\n  description: Answers mails",
+                    "flow: {description: Answers mails, name: answer}",
+                )
+            ],
+            [LAYOUT],
+        ),
         ([("1.0", "1")], ["'schema_version' is '1' now (it was '1.0')."]),
         ([('"1.0"', "1.0")], ["'schema_version' is 1.0 now (it was '1.0')."]),
     ],
-)  # fmt: skip
+)
 def test_a_change_in_words(swaps: list[tuple[str, str]], said: list[str]) -> None:
     assert changed(*swaps) == said
 
@@ -159,8 +242,29 @@ def test_the_same_is_no_change_and_a_comment_is_one(file: Path) -> None:
 
 
 KEYS = st.sampled_from(
-    ["flow", "state", "fields", "nodes", "edges", "config", "id", "name", "from", "to", "routes", "loop"]
-    + ["prompt", "llm", "tools", "outputs", "on_error", "condition", "llm", "args", "execution", "x"]
+    [
+        "flow",
+        "state",
+        "fields",
+        "nodes",
+        "edges",
+        "config",
+        "id",
+        "name",
+        "from",
+        "to",
+        "routes",
+        "loop",
+        "prompt",
+        "llm",
+        "tools",
+        "outputs",
+        "on_error",
+        "condition",
+        "args",
+        "execution",
+        "x",
+    ]
 )
 VALUES = st.recursive(
     st.none()
