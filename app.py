@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from chat.assistant import Assistant
     from chat.assistant.nearest import Nearest
+    from chat.proof import Proofs
     from chat.service import ChatService
     from engine.dispatch import MakeDispatcher
     from engine.engine import Engine
@@ -189,7 +190,22 @@ class House:
     def assistant(self) -> Assistant:
         from chat.assistant import Assistant
 
-        return Assistant(self.models, self.tools, self.engine, self.workflows, nearest=self.nearest)
+        return Assistant(
+            self.models,
+            self.tools,
+            self.engine,
+            self.workflows,
+            nearest=self.nearest,
+            tests=self.proofs.tests,
+            proofs=self.proofs,
+        )
+
+    @cached_property
+    def proofs(self) -> Proofs:
+        from chat.proof import Proofs
+        from sessions.workflow_tests import WorkflowTests
+
+        return Proofs(self.engine, self.tools, self.workflows, WorkflowTests(self.db))
 
     @cached_property
     def nearest(self) -> Nearest:
@@ -203,7 +219,15 @@ class House:
     def service(self) -> ChatService:
         from chat.service import ChatService
 
-        return ChatService(self.db, self.engine, self.models, self.tools, self.assistant, self.timetable)
+        return ChatService(
+            self.db,
+            self.engine,
+            self.models,
+            self.tools,
+            self.assistant,
+            self.timetable,
+            proofs=self.proofs,
+        )
 
     def serve(self, host: str, port: int) -> None:
         """Serve page and API until told to stop. InputError or Conflict when that can't be done here."""

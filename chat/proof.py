@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import InputError, NotFound, ParlanceError
 from engine.prepare import check_text
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 
+T = TypeVar("T")
 Proof = dict[str, Any]
 Result = dict[str, Any]
 SECONDS = 3.0
@@ -57,9 +58,10 @@ class Proofs:
     ) -> Proof:
         """Prove a version, the newest unless one is named, and keep the proof with it. NotFound.
 
-        {checked: {ok, errors, warnings, problems}, dry_run: {status, branches, reached, not_reached: [{node, to, when,
-        why}], simulated: [{node, why}], unverified: [{node, why}], problems} or None, tests: [{id, title, quote,
-        status, why}], seconds, at}. `checked` is what the checker said of that very text, where it has been asked already.
+        A proof is {line: itself in one line, checked: {ok, errors, warnings, problems}, dry_run: None or {status (ok,
+        failed, partial), branches, reached, not_reached: [{node, to, when, why}], simulated: [{node, why}], unverified:
+        [{node, why}], problems}, tests: [{id, title, quote, status (passed, failed, unknown), why}], seconds, at}.
+        `checked` is what the checker said of that very text, where it has been asked already.
         """
         found = await self._workflows.get(owner, name, version)
         proof = await self.prove_text(owner, name, found.yaml, checked=checked, seconds=seconds)
@@ -84,13 +86,9 @@ class Proofs:
         walker = None if checked.workflow is None else self._engine.walker(checked.workflow, offline=True)
         tried = [await _tried(walker, test, until) for test in tests]
         dry_run = None if walker is None else await _dry_run(walker, until)
-        return {
-            "checked": _checked(checked),
-            "dry_run": dry_run,
-            "tests": tried,
-            "seconds": round(time.monotonic() - started, 3),
-            "at": iso(time.time()),
-        }
+        proof = {"checked": _checked(checked), "dry_run": dry_run, "tests": tried}
+        seconds_ = round(time.monotonic() - started, 3)
+        return {"line": proof_line(proof), **proof, "seconds": seconds_, "at": iso(time.time())}
 
     def prove_soon(self, owner: str, name: str, version: int, then: Callable[[], object]) -> None:
         """Prove a version in the background, and call `then` when its proof is kept."""
@@ -185,9 +183,9 @@ def quoted(test: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def proving(proof: Any, patience: float) -> AsyncIterator[asyncio.Task[Proof]]:
+async def proving(proof: Coroutine[Any, Any, T], patience: float) -> AsyncIterator[asyncio.Task[T]]:
     """A task that proves; within `patience` seconds it is waited for. It is given up when the block is left early."""
-    task: asyncio.Task[Proof] = asyncio.create_task(proof)
+    task = asyncio.create_task(proof)
     try:
         await asyncio.wait({task}, timeout=patience)
         yield task

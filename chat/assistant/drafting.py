@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.assistant.edits import Edit, apply_edits, numbered
 from chat.assistant.prompts import problem_lines, prompt
+from chat.assistant.proving import Proving
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Problems, Step, Text
 from chat.turns import CurrentWorkflow
@@ -36,7 +37,11 @@ class Drafting:
     base: CurrentWorkflow | None = None
     problems: tuple[Problem, ...] = ()
     rounds: int = 0
+    proving: Proving = field(init=False)
     _checks: int = 0
+
+    def __post_init__(self) -> None:
+        self.proving = Proving(self.turn)
 
     @property
     def open(self) -> bool:
@@ -127,9 +132,14 @@ class Drafting:
         self.text, self.problems, self.base = None, (), None
         saved = await turn.house.workflows.get(turn.owner, name, version)  # its name may have got a number
         turn.workflow = CurrentWorkflow(name, version, saved.yaml)
-        yield DraftChanged(name, version, summary, [p.to_dict() for p in checked.warnings])
+        drafted = DraftChanged(name, version, summary, [p.to_dict() for p in checked.warnings])
+        async for event in self.proving.show(drafted, base, checked if saved.yaml == text else None):
+            yield event
         warned = f" The checker warns: {problem_lines(checked.warnings)}" if checked.warnings else ""
-        yield Outcome(f"Saved as {name}, version {version}.{warned}", saved=True)
+        failing, unfinished = self.proving.for_model()
+        yield Outcome(
+            f"Saved as {name}, version {version}.{warned}{failing}", saved=True, unfinished=unfinished
+        )
 
     async def _send_back(
         self, text: str, problems: tuple[Problem, ...], base: CurrentWorkflow | None

@@ -103,7 +103,7 @@ async def _saving(
         if isinstance(event, Outcome) and event.saved:
             if assumed := args.get("assumed"):
                 yield Text("\n\n**Assumed:**\n" + "\n".join(f"- {line}" for line in assumed))
-            yield replace(event, ends=args.get("then", "stop") == "stop")
+            yield replace(event, ends=args.get("then", "stop") == "stop" and not event.unfinished)
         else:
             yield event
 

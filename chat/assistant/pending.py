@@ -18,6 +18,7 @@ HANDLERS: dict[str, str] = {
     "input": "chat.assistant.running:input_given",
     "run": "chat.assistant.gates:run_answered",
     "open": "chat.assistant.gates:open_answered",
+    "test": "chat.assistant.wishes:answered",
     "steps": "chat.assistant.small.building:steps_given",
 }
 """Kind of `about` to "module:function", imported when it is first needed. The function is a `Handler`: it gives the

@@ -58,13 +58,14 @@ class Outcome:
     """How an action went: `text` is told to the model, `ends` says that the turn is over.
 
     `saved` is true when a version was saved, `refused` when nothing was done; then a person may be told
-    the text.
+    the text. `unfinished`: what was saved breaks something that the model may mend, so the turn goes on.
     """
 
     text: str
     ends: bool = False
     saved: bool = False
     refused: bool = False
+    unfinished: bool = False
 
 
 @dataclass

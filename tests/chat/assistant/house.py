@@ -12,14 +12,16 @@ from typing import Any, TypeVar
 
 from chat.assistant import Assistant
 from chat.assistant.nearest import Nearest
-from chat.events import Event, Text
+from chat.events import DraftChanged, Event, Text
 from chat.gallery import Gallery
+from chat.proof import Proofs
 from chat.service import ChatService
 from engine.engine import Engine
 from engine.models import ModelChoice, Models
 from engine.ports import ModelInfo
 from sessions.db import Database, open_db
 from sessions.runs import SqliteRunStore
+from sessions.workflow_tests import WorkflowTests
 from sessions.workflows import Workflows
 from tests.fakes.openai_server import FakeOpenAI, Reply
 from tools.registry import ToolRegistry
@@ -78,8 +80,11 @@ async def open_talk(
     models.kind = kind
     engine = Engine(SqliteRunStore(db), models, tools)
     workflows = Workflows(db)
-    assistant = Assistant(models, tools, engine, workflows, nearest=NEAREST)
-    service = ChatService(db, engine, models, tools, assistant)
+    proofs = Proofs(engine, tools, workflows, WorkflowTests(db))
+    assistant = Assistant(
+        models, tools, engine, workflows, nearest=NEAREST, proofs=proofs, tests=proofs.tests
+    )
+    service = ChatService(db, engine, models, tools, assistant, proofs=proofs)
     await engine.recover()
     await service.recover()
     conversation = conversation or (await service.create(OWNER)).id
@@ -100,7 +105,11 @@ def only(events: Sequence[Event], kind: type[E]) -> E:
 
 
 def of(events: Sequence[Event], kind: type[E]) -> list[E]:
-    return [event for event in events if isinstance(event, kind)]
+    """The events of this kind; a draft that came again, with what was proved of it, counts once."""
+    found = [event for event in events if isinstance(event, kind)]
+    newest = {(e.workflow, e.version): e for e in found if isinstance(e, DraftChanged)}
+    seen = {id(event) for event in newest.values()}
+    return [e for e in found if not isinstance(e, DraftChanged) or id(e) in seen]
 
 
 def text_of(events: Sequence[Event]) -> str:
