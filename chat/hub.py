@@ -10,6 +10,7 @@ draft {workflow, version}           the workflow has a new version
 run {run_id, message_id, status}    a run started, waits for a person, goes on or ended
 node {run_id, node}                 `node` is what `run --json` prints for it
 deleted {}                          this conversation is gone
+news {what, …}                      an answer or a run is over, or a run asks; goes to pages that follow the list alone
 list_changed {}                     the owner's list of conversations did; goes to all pages of the owner
 resync {}                           nudges were lost: read everything again
 """
@@ -35,6 +36,8 @@ class _Subscriber:
     def wants(self, owner: str, nudge: Nudge) -> bool:
         if owner != self.owner:
             return False
+        if nudge["type"] == "news":
+            return self.conversation_id is None
         return nudge["type"] == "list_changed" or bool(nudge["conversation_id"] == self.conversation_id)
 
     def put(self, nudge: Nudge) -> None:

@@ -199,6 +199,8 @@ class Turns:
         await answer.end("stopped" if answer.stopping else status)
         self._forget(answer)
         self._nudge(answer, "turn_ended", status=answer.live.status)
+        if answer.live.status == "ok":
+            self._nudge(answer, "news", what="answer")
 
     async def _speak(self, answer: Answer) -> MessageStatus:
         try:

@@ -119,6 +119,8 @@ class RunFollower:
             await self.write_questions(run)
             await self._write(run, RunEnded(run.run_id, status, event.data))
             self._nudge(run, status)
+            times = {name: event.data.get(name) for name in ("workflow", "created_at", "ended_at")}
+            self._tell(run, "run", status=status, **times)
         elif event.kind != "run_started":
             answer = self._answer_of(run.message_id)
             if answer:
@@ -126,6 +128,7 @@ class RunFollower:
             self._hub.publish(run.owner, run.conversation_id, "node", run_id=run.run_id, node=event.data)
             if event.kind == "node_waiting":
                 await self.write_questions(run)
+                self._tell(run, "question")
 
     async def write_questions(self, run: OpenRun) -> None:
         """Bring what the run has asked, and what it was answered, up to date in the message."""
@@ -164,6 +167,9 @@ class RunFollower:
             answer.live.publish(event)
         await self._inbox.write_run(run, lambda message: _changed(message, run, event), ended=ended)
         self._hub.publish(run.owner, run.conversation_id, "message", message_id=run.message_id)
+
+    def _tell(self, run: OpenRun, what: str, **data: Any) -> None:
+        self._hub.publish(run.owner, run.conversation_id, "news", what=what, run_id=run.run_id, **data)
 
     def _nudge(self, run: OpenRun, status: str) -> None:
         self._hub.publish(

@@ -17,7 +17,7 @@ SCRIPTS = (
     *("core", "dialogs", "theme", "kept", "socket", "chat", "side"),
     *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "settings"),
     *("jump", "diff", "proof", "versions", "why"),
-    *("gallery", "library", "files", "commands", "palette", "exports"),
+    *("gallery", "library", "files", "commands", "palette", "exports", "notices"),
     "start",
 )
 STYLES = ("page", "chat", "work", "changes", "dialogs")

@@ -2,9 +2,9 @@
 
 To the page: hello {script, server, password}; list {items, query}; head {conversation, title, live, earlier,
 again}; chat {conversation, first, entries}, from entry number `first` on; workflow; run; runs; draft; model;
-gone {message, fix}; error {message, fix}. From the page: open {conversation}, earlier, search {query},
-run {run_id}, draft {message, part}. Nothing that changes anything comes this way: what people
-do goes to `chat.browser.actions`.
+news {conversation_id, what, …}; gone {message, fix}; error {message, fix}. From the page: open {conversation},
+earlier, search {query}, run {run_id}, draft {message, part}. Nothing that changes anything comes this way: what
+people do goes to `chat.browser.actions`.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ class PageSocket:
         async for nudge in self._service.subscribe(self._owner, None):
             if nudge["type"] in ("list_changed", "resync"):
                 self._changed("list")
+            elif nudge["type"] == "news":
+                await self._send("news", **{name: value for name, value in nudge.items() if name != "type"})
 
     async def _watch_model(self) -> None:
         """Tell which model answers, and how far it is loaded."""

@@ -160,12 +160,13 @@ async def test_nudges_reach_only_whom_they_concern() -> None:
         assert (await anext(each))["type"] == "ready"
     hub.publish("ann", "c", "draft", workflow="w", version=1)
     hub.publish("ann", "c", "list_changed")
+    hub.publish("ann", "c", "news", what="answer")
     hub.close()
     heard = {key: [nudge["type"] async for nudge in each] for key, each in listeners.items()}
     assert heard == {
         ("ann", "c"): ["draft", "list_changed"],
         ("ann", "d"): ["list_changed"],
-        ("ann", None): ["list_changed"],
+        ("ann", None): ["list_changed", "news"],
         ("bob", "c"): [],
         ("bob", "d"): [],
         ("bob", None): [],

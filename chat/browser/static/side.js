@@ -68,9 +68,11 @@
       this.mark();
     },
     mark() {
+      const unread = P.unread();
       P.$$(".pl-row", root || document).forEach((node) => {
         const open = node.dataset.id === P.conversation;
         node.classList.toggle("open", open);
+        node.classList.toggle("unread", unread.has(node.dataset.id));
         node.querySelector(".pl-open")?.setAttribute("aria-current", open ? "page" : "false");
       });
     },
@@ -79,7 +81,8 @@
   const row = (item) =>
     el("li", { class: "pl-row", "data-id": item.id },
       el("button", { type: "button", class: "pl-open", title: item.title, onclick: () => P.open(item.id) },
-        el("span", { class: "pl-title" }, item.title), el("span", { class: "pl-ago" }, P.ago(item.updated_at))),
+        el("span", { class: "pl-title" }, item.title), el("span", { class: "pl-ago" }, P.ago(item.updated_at)),
+        el("span", { class: "pl-new-mark" }, el("span", { class: "pl-unseen" }, "new"))),
       el("span", { class: "pl-row-acts" },
         el("button", { type: "button", "aria-label": `Rename “${item.title}”`, title: "Rename", onclick: () => rename(item) }, icon("pencil")),
         el("button", { type: "button", "aria-label": `Delete “${item.title}”`, title: "Delete", onclick: () => remove(item) }, icon("trash"))),
@@ -135,7 +138,7 @@
       const was = P.head.live;
       P.head = data;
       if (title) title.textContent = data.title || "New conversation";
-      document.title = data.title ? `${data.title} · Parlance` : "Parlance";
+      P.showTitle();
       document.body.toggleAttribute("data-pl-live", !!data.live);
       document.body.toggleAttribute("data-pl-earlier", !!data.earlier);
       document.body.toggleAttribute("data-pl-again", !!data.again);

@@ -17,6 +17,7 @@
     runs: (data) => mine(data) && P.takeRuns(data.runs),
     draft: (data) => P.takeDraft(data),
     model: (data) => P.takeModel(data),
+    news: (data) => P.takeNews(data),
     gone: (data) => mine(data) && (P.open(null, { replace: true }), P.deleting !== data.conversation && P.toast(data.message, data.fix)),
     error: (data) => P.toast(data.message, data.fix),
   };
@@ -76,6 +77,7 @@
     P.forget();
     P.tell("open", { conversation: P.conversation });
     P.pane(pane);
+    P.seen(P.conversation);
     P.parts.side.mark();
     P.$("#pl-box textarea")?.focus({ preventScroll: true });
   };

@@ -1,0 +1,55 @@
+// What happened while one looked elsewhere: a mark in the list and in the title, and, where it is wanted, a notice of
+// the browser when a run that took long ends or asks something.
+(() => {
+  "use strict";
+  const P = window.parlance;
+  const NAME = "parlance-unread";
+  const LONG = 20; // seconds
+
+  const kept = () => {
+    try {
+      return new Set(JSON.parse(localStorage.getItem(NAME) || "[]"));
+    } catch {
+      return new Set();
+    }
+  };
+  const keep = (unread) => {
+    if (unread.size) localStorage.setItem(NAME, JSON.stringify([...unread].slice(-50)));
+    else localStorage.removeItem(NAME);
+    P.parts.side.mark();
+    P.showTitle();
+  };
+  P.unread = kept;
+  P.seen = (conversation) => {
+    const unread = kept();
+    if (unread.delete(conversation) && !document.hidden) keep(unread);
+  };
+  addEventListener("storage", (event) => event.key === NAME && (P.parts.side.mark(), P.showTitle()));
+  document.addEventListener("visibilitychange", () => !document.hidden && P.seen(P.conversation));
+
+  P.showTitle = () => {
+    const name = P.head.title ? `${P.head.title} · Parlance` : "Parlance";
+    const count = kept().size;
+    document.title = count ? `(${count}) ${name}` : name;
+  };
+
+  const words = {
+    run: (news) => [`${news.workflow} ${{ ok: "is done", failed: "failed", cancelled: "was stopped" }[news.status] || "has ended"}`, "Parlance has the result."],
+    question: () => ["A run asks you something", "It goes on when you have answered."],
+  };
+
+  P.takeNews = (news) => {
+    const away = document.hidden || news.conversation_id !== P.conversation;
+    if (away && (P.conversations || []).some((c) => c.id === news.conversation_id)) keep(kept().add(news.conversation_id));
+    if (!document.hidden || !P.wantsNotices() || !words[news.what]) return;
+    if (news.what === "run" && (new Date(news.ended_at) - new Date(news.created_at)) / 1000 < LONG) return;
+    const [title, body] = words[news.what](news);
+    const notice = new Notification(title, { body, tag: news.run_id, icon: "/favicon.ico" });
+    notice.onclick = () => {
+      focus();
+      P.open(news.conversation_id);
+      notice.close();
+    };
+  };
+  P.wantsNotices = () => P.preferences?.notices !== false && "Notification" in window && Notification.permission === "granted";
+})();
