@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from engine.check import Checked, apply_patches
 from engine.document import Document
+from engine.mend_json import mend_json
 from engine.mend_lines import mend_lines
 from engine.mend_shape import mend_shape
 from engine.mend_text import unwrap
@@ -34,8 +35,9 @@ def mend_text(text: str) -> tuple[str, list[str]]:
     """A model's whole document, mended as far as that needs no checker."""
     text, around = unwrap(text)
     text, signs = mend_lines(text)
+    text, json = mend_json(text)
     text, shape = mend_shape(text)
-    return text, [*around, *signs, *shape]
+    return text, [*around, *signs, *json, *shape]
 
 
 async def mend(text: str, check: Check, base: str | None = None) -> Mended:

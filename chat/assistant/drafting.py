@@ -6,7 +6,6 @@ rounds and the rule that nothing wrong is saved hold everywhere.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,14 +17,17 @@ from chat.assistant.proving import Proving
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Problems, Step, Text
 from chat.turns import CurrentWorkflow
+from engine.document import Document
+from engine.mend_text import unwrap
 from engine.prepare import add_machine, check_text
 from engine.problems import Problem
 
 if TYPE_CHECKING:
     from engine.check import Checked
+    from engine.mend import Mended
 
 MAX_ROUNDS = 3
-MENDED_SILENTLY = frozenset({"unquoted-placeholder", "unquoted-type"})
+MAX_TOLD = 30
 
 
 @dataclass
@@ -51,13 +53,13 @@ class Drafting:
     async def write(self, text: str, summary: str) -> AsyncIterator[Event | Outcome]:
         """Take a whole document: a new workflow, or the mend of one that was new."""
         base = self.base if self.open else None
-        async for event in self.submit(strip_fences(text), summary, base):
+        async for event in self.submit(text, summary, base):
             yield event
 
     async def replace(self, text: str, summary: str) -> AsyncIterator[Event | Outcome]:
         """Take a whole document: the current workflow anew when it has its name, else another workflow."""
-        text, current = strip_fences(text), self.turn.workflow
-        same = current is not None and flow_name(text) == flow_name(current.yaml)
+        current = self.turn.workflow
+        same = current is not None and flow_name(strip_fences(text)) == flow_name(current.yaml)
         base = self.base if self.open else current if same else None
         async for event in self.submit(text, summary, base):
             yield event
@@ -74,7 +76,7 @@ class Drafting:
             async for event in self._refuse(before, wrong, base):
                 yield event
             return
-        async for event in self.submit(text, summary, base):
+        async for event in self.submit(text, summary, base, edited=True):
             yield event
 
     async def give_up(self) -> AsyncIterator[Event | Outcome]:
@@ -89,14 +91,18 @@ class Drafting:
         yield Outcome("The draft still has problems and was dropped.", ends=True)
 
     async def submit(
-        self, text: str, summary: str, base: CurrentWorkflow | None
+        self, text: str, summary: str, base: CurrentWorkflow | None, *, edited: bool = False
     ) -> AsyncIterator[Event | Outcome]:
-        """Check a document as it stands; save it as a version of `base`, or as a new workflow."""
+        """Mend what is certain in a document and check it; save it as a version of `base`, or as a new workflow.
+
+        Of one that was `edited`, what was not touched is not mended either.
+        """
         started = time.monotonic()
-        text, checked = await mend_and_check(text, self.turn)
-        checked = await add_machine(checked, self.turn.house.tools, self.turn.house.models)
+        mended = await mend_and_check(text, self.turn, base.yaml if base and edited else None)
+        text, said = mended.text, mended.said
+        checked = await add_machine(mended.checked, self.turn.house.tools, self.turn.house.models)
         self._checks += 1
-        detail = _detail(checked.errors)
+        detail = _detail(checked.errors, said)
         yield Step(
             id=f"{self.turn.context.message_id}-check-{self._checks}",
             title="Checked the draft",
@@ -105,14 +111,19 @@ class Drafting:
             seconds=round(time.monotonic() - started, 3),
         )
         if checked.ok:
-            async for event in self._save(text, summary, base, checked):
+            async for event in self._save(text, summary, base, checked, said):
                 yield event
             return
-        async for event in self._send_back(text, checked.errors, base):
+        async for event in self._send_back(text, checked, base):
             yield event
 
     async def _save(
-        self, text: str, summary: str, base: CurrentWorkflow | None, checked: Checked
+        self,
+        text: str,
+        summary: str,
+        base: CurrentWorkflow | None,
+        checked: Checked,
+        said: Sequence[str],
     ) -> AsyncIterator[Event | Outcome]:
         if base is not None and text == base.yaml:
             yield Outcome("The document is the same as before, so there is nothing to save.")
@@ -136,14 +147,16 @@ class Drafting:
         async for event in self.proving.show(drafted, base, checked if saved.yaml == text else None):
             yield event
         warned = f" The checker warns: {problem_lines(checked.warnings)}" if checked.warnings else ""
+        mended = f" Mended by code: {'; '.join(said)}." if said else ""
         failing, unfinished = self.proving.for_model()
         yield Outcome(
-            f"Saved as {name}, version {version}.{warned}{failing}", saved=True, unfinished=unfinished
+            f"Saved as {name}, version {version}.{mended}{warned}{failing}", saved=True, unfinished=unfinished
         )
 
     async def _send_back(
-        self, text: str, problems: tuple[Problem, ...], base: CurrentWorkflow | None
+        self, text: str, checked: Checked, base: CurrentWorkflow | None
     ) -> AsyncIterator[Event | Outcome]:
+        problems = checked.errors
         stuck = self.open and (text == self.text or _same(problems, self.problems))
         self.text, self.problems, self.base = text, problems, base
         if stuck or self.rounds >= MAX_ROUNDS:
@@ -151,7 +164,7 @@ class Drafting:
                 yield event
             return
         self.rounds += 1
-        yield Outcome(self._request(problem_lines(problems), text, base))
+        yield Outcome(self._request(told(checked.document, problems), text, base))
 
     async def _refuse(
         self, before: str, wrong: Sequence[str], base: CurrentWorkflow | None
@@ -166,7 +179,7 @@ class Drafting:
             yield Outcome("The edits could not be applied.", ends=True)
             return
         self.rounds += 1
-        known = problem_lines(self.problems) if self.open else ""
+        known = told(Document(before), self.problems) if self.open else ""
         lines = "\n".join(f"- {line}" for line in wrong)
         yield Outcome(self._request("\n".join(filter(None, (lines, known))), before, base))
 
@@ -175,17 +188,34 @@ class Drafting:
         return prompt("problems", problems=lines, document=numbered(document), or_write=or_write)
 
 
-async def mend_and_check(text: str, turn: Turn) -> tuple[str, Checked]:
-    """Mend what is certain in a model's YAML, then check it."""
-    from engine.check import apply_patches
+async def mend_and_check(text: str, turn: Turn, base: str | None) -> Mended:
+    """Mend what is certain in a model's YAML and check it; of an edited `base` only what is new."""
+    from engine.mend import mend
 
     saved = turn.house.workflows.of(turn.owner)
-    checked = await check_text(text, turn.house.tools, saved)
-    certain = [p for p in checked.problems if p.rule in MENDED_SILENTLY and p.patch]
-    if certain:
-        text = apply_patches(text, certain)
-        checked = await check_text(text, turn.house.tools, saved)
-    return text, checked
+
+    async def check(text: str) -> Checked:
+        return await check_text(text, turn.house.tools, saved)
+
+    return await mend(text, check, base)
+
+
+def told(document: Document, problems: Sequence[Problem]) -> str:
+    """The problems for a model, in the order of their lines, each with its mend where there is one."""
+    lines = [f"- line {p.line}, {p.rule}: {p.message}{_mend(document, p)}" for p in problems[:MAX_TOLD]]
+    if len(problems) > MAX_TOLD:
+        lines.append(f"- and {len(problems) - MAX_TOLD} more, which are told once these are mended")
+    return "\n".join(lines)
+
+
+def _mend(document: Document, problem: Problem) -> str:
+    patch = problem.patch
+    if patch is None:
+        return ""
+    old = document.text[document.offset(patch.start) : document.offset(patch.end)]
+    if len(old) > 80 or len(patch.text) > 80 or "\n" in old:
+        return ""
+    return f" Write `{patch.text}` in the place of `{old}`." if old else f" Insert `{patch.text}`."
 
 
 def flow_name(text: str) -> str | None:
@@ -199,10 +229,7 @@ def flow_name(text: str) -> str | None:
 
 def strip_fences(text: str) -> str:
     """The document without the code fence and the words that a model may put around it."""
-    fenced = re.search(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", text, re.DOTALL | re.MULTILINE)
-    text = fenced.group(1) if fenced else re.sub(r"\A\s*```[^\n`]*\n", "", text)
-    text = text.strip("\n").rstrip()
-    return text + "\n"
+    return unwrap(text)[0]
 
 
 def _same(now: Sequence[Problem], before: Sequence[Problem]) -> bool:
@@ -214,8 +241,8 @@ def _problems(count: int) -> str:
     return "1 problem is" if count == 1 else f"{count} problems are"
 
 
-def _detail(errors: Sequence[Problem]) -> str:
+def _detail(errors: Sequence[Problem], mended: Sequence[str]) -> str:
     if not errors:
-        return "no problems"
+        return f"no problems, after mending: {'; '.join(mended[:6])}" if mended else "no problems"
     rest = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
     return f"line {errors[0].line}: {errors[0].message}{rest}"
