@@ -16,8 +16,8 @@ STATIC = Path(__file__).with_name("static")
 SCRIPTS = (
     *("core", "dialogs", "theme", "kept", "socket", "chat", "side"),
     *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "settings"),
-    *("jump", "diff", "proof", "versions", "why"),
-    *("gallery", "library", "files", "commands", "palette", "exports", "notices"),
+    *("jump", "diff", "proof", "versions", "why", "proposals"),
+    *("gallery", "library", "files", "commands", "palette", "exports", "notices", "preferences"),
     "start",
 )
 STYLES = ("page", "chat", "work", "changes", "dialogs")

@@ -20,6 +20,7 @@ from chat.browser.actions.editor import Editor
 from chat.browser.actions.files import Files
 from chat.browser.actions.library import Library
 from chat.browser.actions.models import ModelSettings
+from chat.browser.actions.preferences import MyPreferences
 from chat.browser.actions.runs import Runs
 from chat.browser.actions.templates import Templates
 from chat.browser.actions.versions import Versions
@@ -38,6 +39,7 @@ AREAS: tuple[type[Area], ...] = (
     Templates,
     Library,
     Files,
+    MyPreferences,
     Versions,
 )
 

@@ -1,36 +1,63 @@
-// The settings: which model answers. Keys go to the server and never come back.
+// The settings, and of them which model answers. Keys go to the server and never come back.
 (() => {
   "use strict";
   const P = window.parlance;
   const { el, button } = P;
   let dialog = null;
+  let places = null;
   let content = null;
+  let shown = "model";
+
+  // Each section builds its nodes anew when it is turned to.
+  const sections = [["model", "Model", () => model()], ["assistant", "Assistant", () => P.assistantSettings()], ["page", "Page", () => P.pageSettings()]];
 
   P.parts.settings = {
-    async open() {
-      if (!dialog) build();
-      content.replaceChildren(el("p", { class: "pl-faint" }, "Looking at what is there …"));
-      if (!dialog.open) dialog.showModal();
-      await load();
+    open(section = "model") {
+      dialog ||= build();
+      dialog.open();
+      return turn(section);
     },
     refresh() {
-      if (dialog?.open) P.$("[data-now]", dialog)?.replaceWith(now());
+      if (dialog?.node.open) P.$("[data-now]", dialog.node)?.replaceWith(now());
     },
+    again: () => turn(shown),
+    close: () => dialog.close(),
   };
 
   const build = () => {
-    content = el("div", { class: "pl-dialog-body" });
-    dialog = el("dialog", { class: "pl-dialog", id: "pl-settings", "aria-labelledby": "pl-settings-title", onclick: (e) => e.target === dialog && dialog.close() },
-      el("div", { class: "pl-dialog-head" }, el("h2", { id: "pl-settings-title" }, "Model"),
-        el("button", { type: "button", class: "pl-icon-button", "aria-label": "Close", onclick: () => dialog.close() }, P.icon("close"))),
-      content);
-    document.body.append(dialog);
+    const made = P.dialog({ id: "pl-settings", title: "Settings", size: "middle" });
+    places = el("div", { class: "pl-settings-places", role: "tablist", "aria-label": "Settings", "aria-orientation": "vertical", onkeydown: (event) => {
+      const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const next = sections[(sections.findIndex(([name]) => name === shown) + step + sections.length) % sections.length][0];
+      P.$(`[data-name="${next}"]`, places).focus();
+      turn(next);
+    } }, ...sections.map(([name, title]) =>
+      el("button", { type: "button", role: "tab", id: `pl-settings-${name}`, "data-name": name, "aria-controls": "pl-settings-content", onclick: () => turn(name) }, title)));
+    content = el("div", { class: "pl-settings-content", id: "pl-settings-content", role: "tabpanel", tabindex: 0 });
+    made.body.classList.add("pl-settings-body");
+    made.body.append(places, content);
+    return made;
   };
 
-  const load = async () => {
-    const data = await P.call("models", {});
-    if (data.error) return content.replaceChildren(el("p", { class: "failed" }, data.error, " ", data.fix || ""));
-    content.replaceChildren(now(), pickOne(data), keys(data));
+  const turn = async (section) => {
+    const other = section !== shown || !content.firstChild;
+    shown = section;
+    P.$$("[role=tab]", places).forEach((tab) => {
+      tab.setAttribute("aria-selected", String(tab.dataset.name === section));
+      tab.tabIndex = tab.dataset.name === section ? 0 : -1;
+    });
+    content.setAttribute("aria-labelledby", `pl-settings-${section}`);
+    if (other) content.replaceChildren(el("p", { class: "pl-faint" }, "Looking at what is there …"));
+    const nodes = await sections.find(([name]) => name === section)[2]();
+    if (shown === section) content.replaceChildren(...nodes);
+  };
+
+  const load = () => turn("model");
+  const model = async () => {
+    const data = await P.call("models", {}, { quiet: true });
+    return data.error ? [P.trouble(data)] : [now(), pickOne(data), keys(data)];
   };
 
   const now = () => {

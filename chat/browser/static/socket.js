@@ -31,6 +31,7 @@
     P.parts.side.signOut(data.password);
     const other = P.server && P.server !== data.server;
     P.server = data.server;
+    P.arrive();
     if (other) P.askForm();
   };
 
