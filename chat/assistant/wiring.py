@@ -128,7 +128,7 @@ class Known:
 
 
 def known_to(plan: Plan) -> list[list[Known]]:
-    """For each step of a plan what it may read without waiting for more: the inputs, and what comes before it anyway."""
+    """For each step what it may read without waiting for more: the inputs, and what comes before it anyway."""
     names = name_all(plan)
     ways = find_ways(plan, names)
     lists = _lists(plan, names, ways)

@@ -112,14 +112,19 @@ DESK = Plan(
         PlanStep("Say what it is about", "kind", ("ticket",), cases=("refund", "bug's", "other")),
         PlanStep("Answer about {money}", "refund", ("ticket",), only=("kind", "refund"), result="answer"),
         PlanStep(
-            "May it go out?", "ok", ("refund",), "ask", only=("kind", "refund"), cases=("approve", "reject")
+            "May it go out?",
+            "ok",
+            ("refund",),
+            kind="ask",
+            only=("kind", "refund"),
+            cases=("approve", "reject"),
         ),
         PlanStep("Answer about a bug", "bug", ("ticket",), only=("kind", "bug's"), result="answer"),
         PlanStep(
             "Read each page",
             "fetch",
             ("addresses",),
-            "tool",
+            kind="tool",
             each="addresses",
             tool="http_get",
             args={"url": "{item}"},
