@@ -189,6 +189,9 @@ class House:
     @cached_property
     def assistant(self) -> Assistant:
         from chat.assistant import Assistant
+        from sessions.preferences import Preferences
+        from sessions.spending import Spending
+        from sessions.summaries import ConversationSummaries
 
         return Assistant(
             self.models,
@@ -198,6 +201,10 @@ class House:
             nearest=self.nearest,
             tests=self.proofs.tests,
             proofs=self.proofs,
+            timetable=self.timetable,
+            preferences=Preferences(self.db),
+            spending=Spending(self.db),
+            summaries=ConversationSummaries(self.db),
         )
 
     @cached_property
@@ -226,6 +233,7 @@ class House:
             self.tools,
             self.assistant,
             self.timetable,
+            home=self.home,
             proofs=self.proofs,
         )
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chat.answers import Answer
 from chat.events import Event, TurnEnded
 from chat.hub import Hub, Nudge
 from chat.library import WorkflowLibrary
+from chat.my_data import MyData
 from chat.parts import Parts
 from chat.proof import Proofs
 from chat.recovery import recover
 from chat.runner import Turns
 from chat.schedules import make_timetable
 from chat.service_runs import RunService
+from chat.spending import AssistantSpending
 from chat.turns import Assistant
 from engine.errors import Conflict, InputError
 from engine.ports import ModelClient
@@ -48,7 +51,8 @@ class ChatService(RunService):
     """Made once per process, inside its event loop; `recover` before the first use, `close` at the end.
 
     `conversations`, `workflows` and `preferences` are the stores, `library` the saved workflows as people change
-    them, `proofs` what was verified of them, `hub` the nudges, `timetable` the schedules; they may be used
+    them, `proofs` what was verified of them, `my_data` exports and erases what an owner has (`home` is the data
+    folder), `spending` what the assistant costs, `hub` the nudges, `timetable` the schedules; they may be used
     directly. What is done with runs is in RunService.
     """
 
@@ -60,6 +64,7 @@ class ChatService(RunService):
         tools: ToolRegistry,
         assistant: Assistant,
         timetable: Timetable | None = None,
+        home: Path | None = None,
         *,
         proofs: Proofs | None = None,
     ) -> None:
@@ -93,6 +98,8 @@ class ChatService(RunService):
         self.use_workflow = library.use_workflow
         self.restore = library.restore
         self.preferences = Preferences(db)
+        self.my_data = MyData(self, home or db.path.parent)
+        self.spending = AssistantSpending(db, assistant, self.conversations, self.workflows)
 
     async def recover(self) -> None:
         """Go on with what a process left that is gone: queued messages are answered, cut turns marked, open

@@ -4,6 +4,7 @@
     ├── WorkflowInvalid      the document has problems of severity error (`problems`)
     ├── InputError           an input is missing, unknown or of the wrong type
     ├── NotFound             no such run, workflow, version, conversation
+    ├── CapReached           the assistant's own calls may cost no more today
     ├── Conflict             it can't be done now: already answered, already running, another owner
     ├── RunError
     │   ├── NodeError        a node failed (`node`, `retryable`)
@@ -77,6 +78,12 @@ class NotFound(ParlanceError):
     """No such run, workflow, version or conversation, or it belongs to somebody else."""
 
     code = "not_found"
+
+
+class CapReached(ParlanceError):
+    """A call of the assistant's could pass what its owner allows for a day; it was not made."""
+
+    code = "daily_cap"
 
 
 class Conflict(ParlanceError):

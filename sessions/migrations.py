@@ -212,6 +212,22 @@ def create_workflow_tests(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX workflow_tests_workflow ON workflow_tests (owner, workflow)")
 
 
+def create_assistant_tables(connection: sqlite3.Connection) -> None:
+    """What the assistant's own calls use per day, and the summaries of long conversations."""
+    connection.execute("""
+        CREATE TABLE assistant_spending (
+            owner TEXT NOT NULL, day TEXT NOT NULL, model TEXT NOT NULL, calls INTEGER NOT NULL,
+            prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, uncounted INTEGER NOT NULL,
+            cost INTEGER NOT NULL, unpriced INTEGER NOT NULL, PRIMARY KEY (owner, day, model)
+        ) WITHOUT ROWID""")
+    connection.execute("""
+        CREATE TABLE conversation_summaries (
+            conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+            message_id TEXT NOT NULL, text TEXT NOT NULL, created_at REAL NOT NULL,
+            PRIMARY KEY (conversation_id, message_id)
+        ) WITHOUT ROWID""")
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
     ("create_conversations", create_conversations),
@@ -221,6 +237,7 @@ MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_schedules", create_schedules),
     ("add_version_origin", add_version_origin),
     ("create_workflow_tests", create_workflow_tests),
+    ("create_assistant_tables", create_assistant_tables),
 ]
 
 

@@ -13,7 +13,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from chat.api.library import library_routes
 from chat.api.login import OWNER
+from chat.api.my_data import my_data_routes
 from chat.api.shapes import (
     Check,
     DocumentOf,
@@ -27,6 +29,7 @@ from chat.api.shapes import (
     Replay,
     Retry,
 )
+from chat.api.spending import spending_routes
 from chat.api.sse import Item, event_stream, last_event_id, wants_json
 from chat.events import Event
 from chat.schedules import schedule_view, schedules_view
@@ -43,9 +46,12 @@ def api_router(service: ChatService) -> APIRouter:
     """All of `/api` but the docs."""
     router = APIRouter(prefix="/api", responses={"4XX": {"model": ErrorBody}})
     _conversations(router, service)
-    _workflows(router, service)
+    library_routes(router, service)
+    my_data_routes(router, service)
+    _documents(router, service)
     _runs(router, service)
     _schedules(router, service)
+    spending_routes(router, service)
     return router
 
 
@@ -117,26 +123,7 @@ def _conversations(router: APIRouter, service: ChatService) -> None:
         await service.stop(OWNER, conversation_id)
 
 
-def _workflows(router: APIRouter, service: ChatService) -> None:
-    @router.get("/workflows", tags=["Workflows"])
-    async def list_workflows() -> list[dict[str, Any]]:
-        """The saved workflows, the one changed last first."""
-        return [found.to_dict() for found in await service.workflows.list(OWNER)]
-
-    @router.get("/workflows/{name:path}", tags=["Workflows"])
-    async def get_workflow(name: str, version: int | None = None) -> dict[str, Any]:
-        """The newest version of a workflow, or the one asked for, and the list of all versions."""
-        found = await service.workflows.get(OWNER, name, version)
-        versions = [each.to_dict() for each in await service.workflows.versions(OWNER, name)]
-        for each in versions:
-            del each["yaml"]
-        return {**found.to_dict(), "versions": versions}
-
-    @router.post("/workflows", status_code=201, tags=["Workflows"])
-    async def save_workflow(body: Check) -> dict[str, Any]:
-        """Keep a document under its name: a new version where there is one of that name already."""
-        return await service.save_workflow(OWNER, body.yaml, "saved over the API")
-
+def _documents(router: APIRouter, service: ChatService) -> None:
     @router.post("/check", tags=["Workflows"])
     async def check_document(body: Check) -> list[dict[str, Any]]:
         """The problems of a document, as `check --json` prints them; none when it can run."""
@@ -212,6 +199,11 @@ def _runs(router: APIRouter, service: ChatService) -> None:
         """Ask for the run's end. One that has ended stays as it is."""
         await service.cancel_run(OWNER, run_id)
         return {"run_id": run_id}
+
+    @router.delete("/runs/{run_id}", tags=["Runs"], status_code=204)
+    async def delete_run(run_id: str) -> None:
+        """Forget a run that has ended, with all below it. 409 while it has not ended."""
+        await service.delete_run(OWNER, run_id)
 
 
 def _schedules(router: APIRouter, service: ChatService) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from chat.assistant import paying
+from chat.assistant.context import shown
 from chat.assistant.nearest import Nearest
 from chat.assistant.pending import take_up
 from chat.assistant.turn import House, Outcome, Turn
@@ -15,7 +17,7 @@ from engine.errors import ParlanceError
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-    from engine.ports import ModelClient
+    from engine.ports import ModelClient, ModelInfo
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 
@@ -43,13 +45,8 @@ class Assistant:
         self._house = House(models, tools, engine, workflows, gallery, nearest or Nearest(gallery), **more)
 
     async def warm(self) -> None:
-        """Load what a small model's turn needs, where a small model answers; its first turn is a second
-        faster.
-        """
-        from chat.assistant.small import is_small
-
-        if is_small(await self._house.models.info()):
-            await self._house.nearest.find("hello")
+        """Load what finds examples; the first turn is a second faster."""
+        await self._house.nearest.find("hello")
 
     async def turn(self, context: TurnContext) -> AsyncIterator[Event]:
         """The events of one turn; never raises a ParlanceError, and never yields TurnEnded.
@@ -61,7 +58,7 @@ class Assistant:
         except ParlanceError as error:
             yield Failed(error.code, error.message, error.fix)
             return
-        turn = Turn(self._house, context, info)
+        turn = await self._begin(context, info)
         try:
             async for event in _answer(turn):
                 turn.note(event)
@@ -70,6 +67,18 @@ class Assistant:
             yield Failed(error.code, error.message, error.fix)
         if cost := turn.cost():
             yield cost
+
+    async def estimate(self, context: TurnContext) -> dict[str, Any]:
+        """What the first call of this turn would be, before it is made: {model, prompt_tokens (by the rule of thumb),
+        prompt_usd, most_usd (with the longest reply that the model can give)}. A price that is not known is None.
+        """
+        turn = await self._begin(context, await self._house.models.info())
+        return await paying.estimate(turn, (await shown(turn, ask=False)).messages)
+
+    async def _begin(self, context: TurnContext, info: ModelInfo) -> Turn:
+        store = self._house.preferences
+        preferences = {} if store is None else await store.get(context.owner)
+        return Turn(self._house, context, info, preferences=preferences)
 
 
 async def _answer(turn: Turn) -> AsyncIterator[Event]:

@@ -6,15 +6,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from chat.assistant.actions import action_list, offered
+from chat.assistant.actions import offered
 from chat.assistant.asking import Reply, ask_by_function, ask_by_json
+from chat.assistant.context import shown
 from chat.assistant.drafting import Drafting
-from chat.assistant.edits import numbered
 from chat.assistant.handlers import Acting, write_document
-from chat.assistant.prompts import data, history, prompt
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Question, Text
-from chat.gallery import listing
 from engine.ports import Message, ToolCall
 
 MAX_CALLS = 10
@@ -28,11 +26,7 @@ async def large_turn(turn: Turn) -> AsyncIterator[Event]:
 
 async def _dialogue(turn: Turn) -> AsyncIterator[Event]:
     acting = Acting(turn, Drafting(turn))
-    messages = [
-        Message("system", system_prompt(turn)),
-        *history(turn.context.history),
-        Message("user", turn.text),
-    ]
+    messages = list((await shown(turn)).messages)
     ask = ask_by_function if turn.info.function_calling else ask_by_json
     words = _Words()
     finished = False
@@ -151,41 +145,3 @@ class _Words:
 
     def left(self) -> Text | None:
         return Text(self._summary) if self._summary and not self._said else None
-
-
-def system_prompt(turn: Turn) -> str:
-    """The prompt with all its generated parts."""
-    from engine.describe import describe_format
-
-    act = (
-        prompt("act_by_function")
-        if turn.info.function_calling
-        else prompt("act_by_json", list=action_list(offered(turn)))
-    )
-    return prompt(
-        "assistant",
-        actions=act.strip(),
-        format=describe_format(detail="short"),
-        tools=tool_list(turn),
-        examples=listing(list(turn.house.gallery)),
-        saved=_saved(turn),
-    )
-
-
-def tool_list(turn: Turn) -> str:
-    """One line per registered tool: arguments, purpose, what comes back."""
-    lines = []
-    for name in turn.house.tools.names():
-        tool = turn.house.tools.get(name)
-        required = tool.parameters.get("required", ())
-        names = [n if n in required else f"{n}?" for n in tool.parameters.get("properties", {})]
-        lines.append(f"- {name}({', '.join(names)}): {tool.description} Gives back: {tool.returns}")
-    return "\n".join(lines)
-
-
-def _saved(turn: Turn) -> str:
-    if turn.workflow is None:
-        return "There is none yet."
-    name, version = turn.workflow.name, turn.workflow.version
-    shown = data(name, numbered(turn.workflow.yaml))
-    return f"{name}, version {version}. The line numbers are not part of it.\n{shown}"

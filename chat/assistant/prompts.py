@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from chat.turns import PastMessage
-from engine.ports import Message
 from engine.problems import Problem
 
 PROMPTS = Path(__file__).resolve().parent.parent.parent / "configs" / "prompts"
-HISTORY_CHARS = 16_000
-MESSAGE_CHARS = 6_000
 
 
 @cache
@@ -51,21 +48,7 @@ def problem_lines(problems: Iterable[Problem]) -> str:
     return "\n".join(f"- line {p.line}, {p.rule}: {p.message}" for p in problems)
 
 
-def history(messages: Sequence[PastMessage]) -> list[Message]:
-    """The last messages as a model is shown them, oldest first, within a bound of characters."""
-    found: list[Message] = []
-    left = HISTORY_CHARS
-    for message in reversed(messages):
-        text = shorten(_past(message), MESSAGE_CHARS)
-        left -= len(text)
-        if left < 0:
-            break
-        if text:
-            found.append(Message(message.role, text))
-    return found[::-1]
-
-
-def _past(message: PastMessage) -> str:
+def past_text(message: PastMessage) -> str:
     """A past message with what happened in it in brackets."""
     if not message.parts:
         return message.text
@@ -86,18 +69,16 @@ def _part(part: Mapping[str, Any]) -> str:
         return f"[a draft was not saved, it has problems: {found}]"
     if kind == "question":
         options = ", ".join(option["label"] for option in part.get("options", ()))
-        asked = (
-            f"\n{data('asked_about', json.dumps(part['about'], ensure_ascii=False))}"
-            if part.get("about")
-            else ""
-        )
+        about = part.get("about") or {}
+        known = about.get("kind") == "input"  # what else rides on a question is for code, which acts on it
+        asked = f"\n{data('asked_about', json.dumps(about, ensure_ascii=False))}" if known else ""
         return f"[asked: {part['text']}{f' Options: {options}' if options else ''}]{asked}"
     if kind == "run_started":
-        return f"[started run {part['run_id']} of {part['workflow']}]"
+        return f"[started a run of {part['workflow']}]"
     if kind == "run_waiting":
-        return "\n".join(f"[run {part['run_id']} asks: {asked['question']}]" for asked in part["questions"])
+        return "\n".join(f"[the run asks: {asked['question']}]" for asked in part["questions"])
     if kind == "run_ended":
-        return f"[run {part['run_id']} ended: {part['status']}]"
+        return f"[the run ended: {part['status']}]"
     if kind == "error":
         return f"[error: {part['message']}]"
     return ""

@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from chat.assistant import paying
 from chat.events import Cost, DraftChanged, Event, Question
 from chat.turns import CurrentWorkflow, TurnContext
 from engine.errors import ModelBadReply
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.ports import ModelClient, ModelInfo
     from engine.timetable import Timetable
+    from sessions.preferences import Preferences
+    from sessions.spending import Spending
+    from sessions.summaries import ConversationSummaries
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 
@@ -46,8 +51,9 @@ class House:
     tests: Any = None
     proofs: Any = None
     timetable: Timetable | None = None
-    preferences: Any = None
-    spending: Any = None
+    preferences: Preferences | None = None
+    spending: Spending | None = None
+    summaries: ConversationSummaries | None = None
     files: Any = None
     clock: Callable[[], datetime] = now
     """What is None is not there, and what needs it is left out. `clock` gives the time, with its zone."""
@@ -71,13 +77,15 @@ class Outcome:
 @dataclass
 class Turn:
     """One turn while it runs. `workflow` follows what is saved in it; `replies` are all model replies so
-    far, `changed` says that a version was saved in it, `asked` counts the questions put in it.
+    far, `preferences` are the owner's. `changed` says that a version was saved in it, `asked` counts the questions
+    that were put in it.
     """
 
     house: House
     context: TurnContext
     info: ModelInfo
     workflow: CurrentWorkflow | None = None
+    preferences: Mapping[str, Any] = field(default_factory=dict)
     replies: list[ModelReply] = field(default_factory=list)
     failed_calls: int = 0
     changed: bool = False
@@ -89,6 +97,17 @@ class Turn:
     @property
     def owner(self) -> str:
         return self.context.owner
+
+    @property
+    def now(self) -> datetime:
+        """The time where the person is."""
+        zone = self.preferences.get("timezone")
+        return self.house.clock().astimezone(ZoneInfo(zone)) if zone else self.house.clock()
+
+    @property
+    def today(self) -> str:
+        """The date where the person is, like 2026-03-01."""
+        return self.now.date().isoformat()
 
     @property
     def text(self) -> str:
@@ -106,24 +125,27 @@ class Turn:
             self.changed = True
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
-        """Call the model and keep count. The reply comes last."""
-        self.failed_calls += 1
+        """Call the model and keep count. The reply comes last. CapReached where the day's cap leaves no room for it."""
+        await paying.allow(self, request.messages)
+        reply: ModelReply | None = None
         pieces = self.house.models.stream(request)
         try:
             async for piece in pieces:
                 if isinstance(piece, ModelReply):
-                    self.failed_calls -= 1
+                    reply = piece
                     self.replies.append(piece)
                 yield piece
         except ModelBadReply as error:
             if error.reply is not None:
-                self.failed_calls -= 1
-                self.replies.append(error.reply)
+                reply = error.reply
+                self.replies.append(reply)
             raise
         finally:
+            self.failed_calls += reply is None
             # A turn that is stopped ends the call too, not when the garbage is collected.
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
+            await paying.count(self, reply)
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """The stream collected."""

@@ -20,7 +20,10 @@ from engine.engine import Engine
 from engine.models import ModelChoice, Models
 from engine.ports import ModelInfo
 from sessions.db import Database, open_db
+from sessions.preferences import Preferences
 from sessions.runs import SqliteRunStore
+from sessions.spending import Spending
+from sessions.summaries import ConversationSummaries
 from sessions.workflow_tests import WorkflowTests
 from sessions.workflows import Workflows
 from tests.fakes.openai_server import FakeOpenAI, Reply
@@ -69,6 +72,15 @@ class Talk:
         return await self.engine.runs(owner=OWNER)
 
 
+def stores(db: Database) -> dict[str, Any]:
+    """What the assistant remembers beside workflows and conversations."""
+    return {
+        "preferences": Preferences(db),
+        "spending": Spending(db),
+        "summaries": ConversationSummaries(db),
+    }
+
+
 @asynccontextmanager
 async def open_talk(
     home: Path, fake: FakeOpenAI, kind: Mapping[str, Any], conversation: str | None = None
@@ -82,7 +94,7 @@ async def open_talk(
     workflows = Workflows(db)
     proofs = Proofs(engine, tools, workflows, WorkflowTests(db))
     assistant = Assistant(
-        models, tools, engine, workflows, nearest=NEAREST, proofs=proofs, tests=proofs.tests
+        models, tools, engine, workflows, nearest=NEAREST, proofs=proofs, tests=proofs.tests, **stores(db)
     )
     service = ChatService(db, engine, models, tools, assistant, proofs=proofs)
     await engine.recover()
