@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
 from chat.browser.markdown import one_line, plain
 
@@ -43,3 +44,12 @@ def bullets(lines: Iterable[str], most: int = 8) -> str:
     rows = "".join(f"<li>{plain(line)}</li>" for line in lines[:most])
     more = f"<li>… and {len(lines) - most} more</li>" if len(lines) > most else ""
     return f'<ul class="pl-changes">{rows}{more}</ul>' if lines else ""
+
+
+def proof_state(proof: Mapping[str, Any]) -> str:
+    """The worst of what was found, as a status: failed, waiting for what is open or could not be judged, or ok."""
+    dry, tests = proof.get("dry_run") or {}, [test["status"] for test in proof.get("tests") or ()]
+    if not proof["checked"]["ok"] or dry.get("status") == "failed" or "failed" in tests:
+        return "failed"
+    open_ = dry.get("not_reached") or dry.get("unverified") or dry.get("status") == "partial"
+    return "waiting" if open_ or "unknown" in tests or proof["checked"]["warnings"] else "ok"

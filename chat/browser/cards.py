@@ -11,12 +11,14 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from chat.browser import proposals
 from chat.browser.asking import question_cards
-from chat.browser.card import act, acts, bullets, card, glyph, tag
+from chat.browser.card import act, acts, bullets, card, glyph, proof_state, tag
 from chat.browser.markdown import as_words, inline, one_line, plain, to_blocks, to_html
 from chat.browser.words import as_json, asks_models, count, duration, money, seconds_between, tokens_of
 from chat.events import Cost
 from chat.parts import Parts
+from chat.proof import proof_line
 from sessions.conversations import Message
 
 Entry = dict[str, Any]
@@ -45,7 +47,12 @@ def message_entries(message: Message, runs: Runs | None = None) -> list[Entry]:
 
 
 def _entry(
-    message: Message, content: str, *, raw: str = "", metadata: Mapping[str, Any] | None = None
+    message: Message,
+    content: str,
+    *,
+    raw: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
 ) -> Entry:
     return {
         "id": message.id,
@@ -54,12 +61,15 @@ def _entry(
         "content": [{"type": "text", "text": content}],
         "metadata": metadata,
         "options": None,
+        "data": data,
     }
 
 
 def _part_entries(message: Message, index: int, part: Mapping[str, Any], runs: Runs) -> Iterable[Entry]:
     kind = part["kind"]
-    if kind == "text" or kind == "question":
+    if kind in ("test_proposed", "outline", "fix", "question"):
+        yield from _proposal_entries(message, index, part)
+    elif kind == "text":
         if part["text"].strip():
             yield _entry(message, _text_blocks(message.parts[:index], part["text"]), raw=part["text"].strip())
     elif kind == "step":
@@ -72,10 +82,43 @@ def _part_entries(message: Message, index: int, part: Mapping[str, Any], runs: R
         yield _entry(message, _run_card(message, index, part, runs))
     elif kind == "run_waiting":
         ended = Parts(message.parts).has("run_ended", str(part["run_id"]))
-        for card in question_cards(str(part["run_id"]), part["questions"], ended=ended):
-            yield _entry(message, card)
+        for asked in question_cards(str(part["run_id"]), part["questions"], ended=ended):
+            yield _entry(message, asked)
     elif kind == "error":
         yield _entry(message, _error_card(message.id, part), raw=_sentence(part))
+
+
+def _proposal_entries(message: Message, index: int, part: Mapping[str, Any]) -> Iterable[Entry]:
+    """Cards that the script adds to are found by an id; questions that are put together are answered together."""
+    kind, place = part["kind"], f"pl-card-{message.id}-{index}"
+    together = _together(message.parts)
+    if kind == "test_proposed":
+        yield _entry(message, proposals.test_card(part))
+    elif kind == "outline":
+        asked = [p for p in message.parts[index:] if _about(p) == "outline" and p.get("options")]
+        answer = str(asked[0]["options"][0]["value"]) if asked else "Build it"
+        data = proposals.outline_data(part, answer)
+        yield _entry(message, proposals.outline_card(part, place), data=data and {**data, "place": place})
+    elif kind == "fix":
+        data = proposals.fix_data(part)
+        yield _entry(message, proposals.fix_card(part, place), data=data and {**data, "place": place})
+    elif len(together) > 1 and part in together:
+        if part == together[-1]:
+            data = {**proposals.questions_data(together), "place": place}
+            raw = "\n\n".join(str(question["text"]) for question in together)
+            yield _entry(message, proposals.questions_card(together, place), raw=raw, data=data)
+    elif part["text"].strip():
+        yield _entry(message, _text_blocks(message.parts[:index], part["text"]), raw=part["text"].strip())
+
+
+def _about(part: Mapping[str, Any]) -> str | None:
+    """What a question is about, None for what is none."""
+    return str((part.get("about") or {}).get("kind", "asked")) if part["kind"] == "question" else None
+
+
+def _together(parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The questions of the assistant's own in a message."""
+    return [part for part in parts if _about(part) == "asked"]
 
 
 def _text_blocks(before: Sequence[Mapping[str, Any]], text: str) -> str:
@@ -102,9 +145,12 @@ def _step(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _options(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, str]] | None:
     asked = [part for part in parts if part["kind"] == "question" and part.get("options")]
-    if not asked:
+    if not asked or len(_together(parts)) > 1:  # these have their own card
         return None
-    return [{"label": str(option["label"]), "value": str(option["value"])} for option in asked[-1]["options"]]
+    options = [
+        {"label": str(option["label"]), "value": str(option["value"])} for option in asked[-1]["options"]
+    ]
+    return (options[1:] if _about(asked[-1]) == "outline" else options) or None
 
 
 # --- cards ------------------------------------------------------------------------------------------------
@@ -123,6 +169,11 @@ def _draft_card(part: Mapping[str, Any]) -> str:
         str(words) for words in part.get("changes") or () if str(words).strip(". ") != summary.strip(". ")
     ]
     body += bullets(changes if version > 1 else ())
+    proof = part.get("proof")
+    if proof:
+        state = f'<span class="pl-dot {proof_state(proof)}"></span>'
+        line = f"{state}<span>{plain(proof_line(proof))}</span>"
+        body += f'<button type="button" class="pl-act pl-proof-line" value="version:{escape(place)}">{line}</button>'
     return card("draft", head, body + _problem_list(part.get("problems") or ()))
 
 

@@ -217,7 +217,9 @@ def test_a_difference_shows_the_lines_near_a_change() -> None:
     assert [row["kind"] for row in rows] == ["skip", *["same"] * 3, "del", "add", *["same"] * 3, "skip"]
     assert (rows[4]["text"], rows[4]["old"], rows[5]["text"], rows[5]["new"]) == ("20", 21, "twenty", 21)
     assert {row["kind"] for row in diff_rows("", "a\nb")} == {"add"}
-    assert diff_rows(old, old) == [{"kind": "skip", "old": None, "new": None, "text": "40 lines as before", "marks": []}]
+    assert diff_rows(old, old) == [
+        {"kind": "skip", "old": None, "new": None, "text": "40 lines as before", "marks": []}
+    ]
 
 
 QUESTION: dict[str, Any] = {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from chat.browser.actions.area import Answer, Area, Given, identity
+from chat.browser.card import proof_state
 from chat.browser.case_words import case_rows
 from chat.browser.compared import Row, diff_rows
 from chat.proof import proof_line
@@ -24,10 +27,12 @@ class Versions(Area):
         new = await self.service.workflows.get(owner, current.name, version)
         old = (await self.service.workflows.get(owner, current.name, other)).yaml if other > 0 else ""
         changes = await self.service.library.changes(owner, current.name, other, version) if other > 0 else []
-        proof = dict(new.proof) if new.proof else None
         return {
-            **{"version": version, "against": other, "changes": changes, "rows": await _compared(old, new.yaml)},
-            **{"proof": proof, "proof_line": proof_line(proof) if proof else ""},
+            "version": version,
+            "against": other,
+            "changes": changes,
+            "rows": await _compared(old, new.yaml),
+            **_proved(new.proof),
         }
 
     async def compare_text(self, owner: str, given: Given) -> Answer:
@@ -58,7 +63,7 @@ class Versions(Area):
         current = await self._current(owner, given)
         version = int(given.get("version") or current.version)
         proof = await self.service.proofs.prove(owner, current.name, version)
-        return {"proof": proof, "proof_line": proof_line(proof)}
+        return _proved(proof)
 
     async def tests(self, owner: str, given: Given) -> Answer:
         """The wishes that are kept as tests of the workflow, each with its case in words."""
@@ -75,6 +80,12 @@ class Versions(Area):
         if found is None:
             raise Conflict("This conversation has no workflow yet.", "Ask for one first.")
         return found
+
+
+def _proved(proof: Mapping[str, Any] | None) -> Answer:
+    if proof is None:
+        return {"proof": None, "proof_line": "", "proof_state": ""}
+    return {"proof": dict(proof), "proof_line": proof_line(proof), "proof_state": proof_state(proof)}
 
 
 async def _compared(old: str, new: str) -> list[Row]:

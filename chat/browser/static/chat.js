@@ -99,6 +99,7 @@
     mend: (id, part) => P.mend(id, Number(part)),
     undo: (name, version) => P.undo(Number(version)),
     redo: (name, version) => P.redo(Number(version)),
+    node: (name) => P.showNode(name),
     version: (name, version) => P.showVersion(Number(version)),
     answer: (run, node, iteration, value) => P.answer(run, { node: decodeURIComponent(node), iteration: Number(iteration) }, decodeURIComponent(value)),
     reply: (run, node, iteration, text) => P.askAnswer(run, { node: decodeURIComponent(node), iteration: Number(iteration), text: decodeURIComponent(text) }),
@@ -165,6 +166,7 @@
   };
 
   const settle = () => {
+    P.workInCards();
     P.$$("#pl-messages [data-testid=user], #pl-messages [data-testid=bot]").forEach(label);
     P.$$("#pl-messages textarea:not([data-pl])").forEach((area) => ((area.dataset.pl = ""), fillEdit(area)));
     P.$$("#pl-box button").forEach((button) => {

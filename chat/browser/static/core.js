@@ -45,6 +45,8 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     fit: "M1.5 3v10M14.5 3v10M4 8h8M6 6 4 8l2 2M10 6l2 2-2 2",
     copy: "M5.5 5.5h8v8h-8ZM10.5 5.5v-3h-8v8h3",
     leave: "M9.5 2.5h-6v11h6M6.5 8h7.5M11 5l3 3-3 3",
+    up: "M8 13V3M4 7l4-4 4 4",
+    drop: "M8 3v10M4 9l4 4 4-4",
     beside: "M2 3h12v10H2ZM8 3v10",
     list: "M2.5 4h11M2.5 8h11M2.5 12h7",
     grid: "M2.5 2.5H7V7H2.5ZM9 2.5h4.5V7H9ZM2.5 9H7v4.5H2.5ZM9 9h4.5v4.5H9Z",

@@ -7,23 +7,14 @@
 
   const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
-  // The worst of all that was found.
-  P.proofState = (proof) => {
-    if (!proof) return "";
-    const tests = proof.tests.map((test) => test.status);
-    if (!proof.checked.ok || proof.dry_run?.status === "failed" || tests.includes("failed")) return "failed";
-    const open = proof.dry_run?.not_reached.length || proof.dry_run?.unverified.length || tests.includes("unknown") || proof.dry_run?.status === "partial";
-    return open || proof.checked.warnings ? "waiting" : "ok";
-  };
-
   // `tests` are those of the workflow now; null where an older version is shown, which has its record alone.
-  P.proofOf = ({ proof, line, tests, prove, remove }) => {
+  P.proofOf = ({ proof, line, state, tests, prove, remove }) => {
     const again = (words) => button(words, { onclick: (event) => (event.currentTarget.disabled = true, prove()), "data-keep": "prove" });
     if (!proof) {
       return el("div", { class: "pl-proof none" }, el("span", { class: "pl-dot" }), el("span", { class: "pl-grow" }, "Nothing of this version was verified yet."), again("Verify it"));
     }
     return el("details", { class: "pl-proof", open: opened, ontoggle: (event) => (opened = event.target.open) },
-      el("summary", { "data-keep": "proof" }, el("span", { class: `pl-dot ${P.proofState(proof)}` }), el("span", {}, line)),
+      el("summary", { "data-keep": "proof" }, el("span", { class: `pl-dot ${state}` }), el("span", {}, line)),
       el("div", { class: "pl-proof-body" }, ...checkedOf(proof.checked), ...dryOf(proof.dry_run), ...testsOf(proof, tests, remove),
         el("div", { class: "pl-proof-foot" }, el("span", { class: "pl-faint" }, `Verified ${new Date(proof.at).toLocaleString()}. Nothing was called or sent.`),
           again(proof.tests.length || tests?.length ? "Run all again" : "Verify again"))));

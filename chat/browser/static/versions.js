@@ -94,7 +94,7 @@
   };
 
   const proofOf = (newest) =>
-    P.proofOf({ proof: shown.proof, line: shown.proof_line, tests: newest ? tests : null, prove, remove: newest && removeTest });
+    P.proofOf({ proof: shown.proof, line: shown.proof_line, state: shown.proof_state, tests: newest ? tests : null, prove, remove: newest && removeTest });
 
   const prove = async () => {
     const answer = await P.call("prove", { conversation: P.conversation, version: picked });
