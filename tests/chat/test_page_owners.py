@@ -10,20 +10,21 @@ from typing import Any, cast
 
 import pytest
 
+from chat.assistant.nearest import Nearest
 from chat.browser import owner_of
 from chat.browser.actions import NAMES, Actions
 from chat.browser.follow import Followed
 from chat.browser.house import House
 from chat.browser.socket import PageSocket
 from chat.gallery import Gallery
-from chat.assistant.nearest import Nearest
 from engine.errors import NotFound
 from tests.chat.house import QUICK, TestHouse, eventually
 
 OWNER, STRANGER = "local", "stranger"
 NEAREST = Nearest(Gallery())
 NEED_NO_OWNER = {"check", "patch", "models", "choose", "set_key", "try_model", "send", "save"}
-NEED_NO_OWNER |= {"templates", "near", "template", "use_template"}
+NEED_NO_OWNER |= {"templates", "near", "template", "use_template", "look_at_file", "arrive", "prefer"}
+LISTS = {"workflows": "workflows", "all_runs": "runs"}
 
 
 @pytest.fixture
@@ -53,13 +54,13 @@ async def _conversation(house: TestHouse) -> tuple[str, str]:
     return conversation, answer
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in NEED_NO_OWNER])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NEED_NO_OWNER | set(LISTS)])
 async def test_no_action_reaches_what_belongs_to_somebody_else(house: TestHouse, name: str) -> None:
     conversation, answer = await _conversation(house)
     run = await house.service.start_run(OWNER, conversation, {"who": "you"})
     before = await house.service.get(OWNER, conversation)
     given = {"message": answer, "text": "say bye", "title": "Mine", "version": 1, "run": run, "inputs": {}}
-    given |= {"node": "greet", "value": "yes"}
+    given |= {"node": "greet", "value": "yes", "name": before.workflow, "new": "mine"}
     told = await _call(house, STRANGER, name)(conversation=conversation, **given)
     assert told["error"].startswith("There is no ")
     after = await house.service.get(OWNER, conversation)
@@ -70,7 +71,15 @@ async def test_no_action_reaches_what_belongs_to_somebody_else(house: TestHouse,
     )
 
 
-@pytest.mark.parametrize("name", ["send", "save"])
+@pytest.mark.parametrize(("name", "key"), LISTS.items())
+async def test_lists_have_what_is_ones_own_alone(house: TestHouse, name: str, key: str) -> None:
+    conversation, _ = await _conversation(house)
+    await house.service.start_run(OWNER, conversation, {"who": "you"})
+    assert len((await _call(house, OWNER, name)())[key]) == 1
+    assert (await _call(house, STRANGER, name)())[key] == []
+
+
+@pytest.mark.parametrize("name", ["send", "save", "take_file"])
 async def test_writing_into_a_foreign_conversation_is_refused(house: TestHouse, name: str) -> None:
     conversation, _ = await _conversation(house)
     told = await _call(house, STRANGER, name)(conversation=conversation, text="say bye", yaml=QUICK)
