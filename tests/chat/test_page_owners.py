@@ -23,7 +23,8 @@ from tests.chat.house import QUICK, TestHouse, eventually
 OWNER, STRANGER = "local", "stranger"
 NEAREST = Nearest(Gallery())
 NEED_NO_OWNER = {"check", "patch", "models", "choose", "set_key", "try_model", "send", "save"}
-NEED_NO_OWNER |= {"templates", "near", "template", "use_template", "look_at_file", "arrive", "prefer"}
+NEED_NO_OWNER |= {"templates", "near", "template", "use_template", "look_at_file"}
+NEED_NO_OWNER |= {"arrive", "prefer", "spent_today", "erase_data"}
 LISTS = {"workflows": "workflows", "all_runs": "runs"}
 
 

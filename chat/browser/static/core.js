@@ -121,9 +121,9 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
 
   // --- small things ---
 
-  P.toast = (text, more) => {
+  P.toast = (text, more, kind = "") => {
     const box = P.$("#pl-toasts") || document.body.appendChild(P.el("div", { id: "pl-toasts", role: "status", "aria-live": "polite" }));
-    const toast = P.el("div", { class: "pl-toast" }, P.el("strong", {}, text), more && P.el("span", {}, more));
+    const toast = P.el("div", { class: `pl-toast ${kind}` }, P.el("strong", {}, text), more && P.el("span", {}, more));
     toast.append(P.el("button", { type: "button", "aria-label": "Close", onclick: () => toast.remove() }, P.icon("close")));
     box.append(toast);
     setTimeout(() => toast.remove(), 9000);

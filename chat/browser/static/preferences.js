@@ -20,7 +20,7 @@
     return !answer.error;
   };
 
-  const choice = (id, title, words, control) => el("div", { class: "pl-choice" }, el("label", { for: id }, title), control, words && el("p", {}, words));
+  const choice = (id, title, words, control) => el("div", { class: "pl-setting" }, el("label", { for: id }, title), control, words && el("p", {}, words));
   const select = (id, options, chosen, change) => {
     const node = el("select", { id, onchange: () => change(node.value || null) }, ...options.map(([value, text]) => el("option", { value: value ?? "", selected: value === chosen }, text)));
     return node;
@@ -35,15 +35,26 @@
     const languages = [...new Set([...LANGUAGES, ...(now.language ? [now.language] : [])])].map((code) => [code, names.of(code)]).sort((a, b) => a[1].localeCompare(b[1]));
     const zones = [...new Set([...(now.timezone ? [now.timezone] : []), here, ...Intl.supportedValuesOf("timeZone")])].sort().map((zone) => [zone, zone.replaceAll("_", " ")]);
     return [
-      el("section", { class: "pl-choices" },
+      el("section", { class: "pl-settings-group" },
         choice("pl-language", "Language of the answers", "Left alone, it answers in the language you write in.", select("pl-language", [[null, "The one I write in"], ...languages], now.language, (language) => prefer({ language })))),
       el("section", {},
         choice("pl-zone", "Time zone", now.timezone === here ? "“Every Monday at nine” means nine here." : `This browser is in ${here.replaceAll("_", " ")}.`, select("pl-zone", zones, now.timezone, (timezone) => prefer({ timezone })))),
-      ...cap(now),
+      ...(await cap(now)),
     ];
   };
 
-  const cap = (now) => {
+  const used = async () => {
+    const spent = await P.call("spent_today", {}, { quiet: true });
+    if (spent.error) return P.trouble(spent);
+    const share = Math.max(spent.of_usd ?? 0, spent.of_tokens ?? 0);
+    const capped = spent.of_usd !== null || spent.of_tokens !== null;
+    const words = [spent.cost, spent.tokens, spent.calls, spent.note].filter(Boolean).join(" · ");
+    const meter = el("div", { class: `pl-meter ${spent.reached ? "over" : ""}`, role: "meter", "aria-label": "Used of today's cap", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(share * 100) }, el("i", { style: `width: ${share * 100}%` }));
+    return el("div", { class: "pl-now" }, el("div", {}, el("strong", {}, "Today "), words), capped && meter,
+      spent.reached && el("p", { class: "failed" }, "The cap is used up. Raise it, or wait until tomorrow."));
+  };
+
+  const cap = async (now) => {
     const told = el("div", { role: "status", "aria-live": "polite" });
     const amount = (name, step) => el("input", { type: "number", min: 0, step, inputmode: "decimal", placeholder: "no cap", value: now[name] ?? "",
       onchange: (event) => prefer({ [name]: event.target.value === "" ? null : Number(event.target.value) }, told).then((done) => done && P.parts.settings.again()) });
@@ -54,8 +65,9 @@
     return [
       el("section", {}, el("h3", {}, "What the assistant may use in a day"),
         el("p", { class: "pl-faint" }, "When it is used up, it says so and waits for the next day or a larger cap. Runs have budgets of their own."),
-        el("div", { class: "pl-choice" }, el("label", { for: dollars.id }, "Dollars"), dollars),
-        el("div", { class: "pl-choice" }, el("label", { for: tokens.id }, "Tokens"), tokens),
+        await used(),
+        el("div", { class: "pl-setting" }, el("label", { for: dollars.id }, "Dollars"), dollars),
+        el("div", { class: "pl-setting" }, el("label", { for: tokens.id }, "Tokens"), tokens),
         told),
     ];
   };
@@ -63,11 +75,11 @@
   // --- the page ---
 
   P.pageSettings = () => [
-    el("section", {}, el("div", { class: "pl-choice" }, el("strong", {}, "Colours"),
+    el("section", {}, el("div", { class: "pl-setting" }, el("strong", {}, "Colours"),
       el("div", { class: "pl-tabs-row", role: "radiogroup", "aria-label": "Colours" }, ...["system", "light", "dark"].map((name) =>
         el("button", { type: "button", role: "radio", "aria-checked": String(P.theme() === name), onclick: () => (P.theme(name), P.parts.settings.again()) }, name[0].toUpperCase() + name.slice(1)))))),
     el("section", {}, notices()),
-    el("section", {}, el("div", { class: "pl-choice" }, el("strong", {}, "Keyboard"), button("Show the shortcuts", { onclick: () => (P.parts.settings.close(), P.shortcuts()) }))),
+    el("section", {}, el("div", { class: "pl-setting" }, el("strong", {}, "Keyboard"), button("Show the shortcuts", { onclick: () => (P.parts.settings.close(), P.shortcuts()) }))),
   ];
 
   const notices = () => {
@@ -78,6 +90,34 @@
       await prefer({ notices: box.checked });
     } });
     return choice("pl-notices", "Notices of the browser", words, box);
+  };
+
+  // --- what is kept ---
+
+  const WORDS = "erase my data";
+  P.dataSettings = () => {
+    const told = el("div", { role: "status", "aria-live": "polite" });
+    const field = el("input", { id: "pl-erase", autocomplete: "off", spellcheck: "false", placeholder: WORDS, oninput: () => (erase.disabled = field.value.trim().toLowerCase() !== WORDS) });
+    const erase = button("Erase everything", { class: "danger", disabled: true, onclick: async () => {
+      erase.disabled = true;
+      told.replaceChildren(el("p", { class: "pl-faint" }, "Erasing …"));
+      const answer = await P.call("erase_data", { confirm: field.value }, { quiet: true });
+      if (answer.error) return told.replaceChildren(P.trouble(answer));
+      P.kept.clear();
+      P.parts.settings.close();
+      P.open(null);
+      const gone = Object.entries(answer.gone).filter(([, number]) => number).map(([name, number]) => `${number} ${number === 1 ? name.replace(/s$/, "") : name}`);
+      P.toast("Everything was erased.", gone.join(", "), "ok");
+    } });
+    return [
+      el("section", {}, el("h3", {}, "Take it along"),
+        el("p", { class: "pl-faint" }, "Conversations, workflows with all versions and tests, runs, schedules and preferences, as one zip file of JSON and YAML. Keys are not in it."),
+        el("div", { class: "pl-field-row" }, el("a", { class: "pl-button", href: "/api/data/export", download: "parlance-data.zip" }, P.icon("down"), el("span", {}, "Download my data")))),
+      el("section", { class: "pl-danger" }, el("h3", {}, "Erase it"),
+        el("p", { class: "pl-faint" }, "All of that and the stored keys are deleted for good, and runs that are under way are stopped. Nothing can be brought back."),
+        el("label", { for: field.id, class: "pl-erase-label" }, `Type “${WORDS}” to confirm`),
+        el("div", { class: "pl-field-row" }, field, erase), told),
+    ];
   };
 
 })();

@@ -9,7 +9,7 @@
   let shown = "model";
 
   // Each section builds its nodes anew when it is turned to.
-  const sections = [["model", "Model", () => model()], ["assistant", "Assistant", () => P.assistantSettings()], ["page", "Page", () => P.pageSettings()]];
+  const sections = [["model", "Model", () => model()], ["assistant", "Assistant", () => P.assistantSettings()], ["page", "Page", () => P.pageSettings()], ["data", "My data", () => P.dataSettings()]];
 
   P.parts.settings = {
     open(section = "model") {
