@@ -175,7 +175,11 @@ _OWN: tuple[Action, ...] = (
     Action(
         "show_run",
         "Read a run: its steps, outputs, tokens, cost, errors.",
-        {"run_id": text("Its id; left out, the last one of this conversation", 80, default="")},
+        {
+            "run_id": text(
+                "Its number in list_runs; left out, the last one of this conversation", 80, default=""
+            )
+        },
         handlers.show_run,
     ),
     Action(

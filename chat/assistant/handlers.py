@@ -4,7 +4,6 @@ told.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,15 +12,13 @@ from chat.assistant.drafting import Drafting, flow_name, strip_fences
 from chat.assistant.edits import apply_edits, read_edits
 from chat.assistant.gates import ask_to_open, ask_to_run, may_open, may_run, new_secrets
 from chat.assistant.intent import wants_no_questions, wants_rewrite
-from chat.assistant.prompts import data, shorten
+from chat.assistant.prompts import data
 from chat.assistant.questions import MOST_OPEN, objection_to, question_of
 from chat.assistant.running import find_workflow, run_workflow
-from chat.assistant.runs import find_run
+from chat.assistant.runs import LISTED, find_run, run_told, runs_told
 from chat.assistant.turn import OPENED, Outcome, Turn
 from chat.events import DraftChanged, Event, Text
 from chat.gallery import listing
-
-LONGEST_RESULT = 12_000
 
 
 @dataclass
@@ -168,16 +165,14 @@ async def list_workflows(acting: Acting, args: Mapping[str, Any]) -> AsyncIterat
 
 
 async def list_runs(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
-    found = await acting.turn.house.engine.runs(owner=acting.turn.owner, limit=20)
-    yield Outcome(data("runs", json.dumps(found, ensure_ascii=False)) if found else "There are no runs yet.")
+    yield Outcome(
+        runs_told(acting.turn, await acting.turn.house.engine.runs(owner=acting.turn.owner, limit=LISTED))
+    )
 
 
 async def show_run(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
     run = await find_run(acting.turn, args.get("run_id") or None)
-    if run is None:
-        yield Outcome("There is no such run.")
-    else:
-        yield Outcome(data("run", shorten(json.dumps(run, ensure_ascii=False), LONGEST_RESULT)))
+    yield Outcome("There is no such run." if run is None else run_told(run))
 
 
 async def ask_person(acting: Acting, args: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
