@@ -11,6 +11,7 @@
   P.takeChat = ({ first, entries }) => {
     P.entries = [...P.entries.slice(0, first), ...entries];
     document.body.toggleAttribute("data-pl-empty", !P.entries.length && !P.conversation);
+    document.body.toggleAttribute("data-pl-blank", !P.entries.length && !!P.conversation);
     P.push("chat");
   };
   P.chatValue = () => P.entries.map(({ role, content, metadata, options }) => ({ role, content, metadata, options }));

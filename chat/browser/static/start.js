@@ -21,6 +21,12 @@
         part("Run", "run", "the inputs, the price, the result"), part("Versions", "versions", "every change, and the way back")));
   };
 
+  // A workflow that came from a template, a file or the list, before the first word about it.
+  const begun = () =>
+    el("section", { class: "pl-begun", "aria-label": "How to go on" },
+      el("p", {}, "The workflow is ready. Run it, or say what should be different."),
+      el("div", { class: "pl-ways" }, P.button("Run it", { class: "main", onclick: () => P.runNow() }, "play"), P.button("Look at it", { onclick: () => P.show("graph") }, "flow")));
+
   const paneSwitch = () => {
     const tab = (name, text, sign) => el("button", { type: "button", value: name, "aria-pressed": "false", onclick: () => P.pane(name) }, icon(sign), el("span", {}, text));
     return el("nav", { class: "pl-switch", "aria-label": "Parts of the page" }, tab("side", "Chats", "list"), tab("chat", "Chat", "chats"), tab("work", "Workflow", "flow"));
@@ -40,7 +46,7 @@
     mount() {
       whenThere(["#pl-messages", "#pl-box textarea", "#pl-app", "#pl-tabs"], (messages, box, app, tabs) => {
         messages.prepend(el("button", { type: "button", class: "pl-earlier pl-button", onclick: () => P.act("earlier") }, "Load earlier messages"));
-        messages.append(welcome());
+        messages.append(welcome(), begun());
         P.watchChat(messages);
         P.watchTheme();
         app.append(el("div", { class: "pl-lost", role: "alert" }, "The connection was lost. Trying again …"), paneSwitch());
