@@ -51,6 +51,17 @@ class Credentials:
         picked = {} if chosen is None else {"model": chosen.model, "api_base": chosen.api_base}
         self._write(data | {name: value for name, value in picked.items() if value is not None})
 
+    def forget(self) -> None:
+        """Every key and the choice, and what a crash has left of writing them."""
+        try:
+            for path in (self.path, *self.path.parent.glob(f".{FILE}.*")):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} can't be deleted: {error.strerror}.", "Check the folder's permissions."
+            ) from None
+        self._seen = None
+
     def redact(self, text: str) -> str:
         """`text` with every key that is kept here, and whatever looks like one, taken out."""
         return redact(text, self.keys().values())

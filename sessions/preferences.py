@@ -29,7 +29,7 @@ class Preferences:
         given = {row["name"]: json.loads(row["value"]) for row in rows if row["name"] in KNOWN}
         return {**DEFAULTS, **given}
 
-    async def set(self, owner: str, **changes: Any) -> dict[str, Any]:
+    async def set(self, owner: str, /, **changes: Any) -> dict[str, Any]:
         """Change some; all of them as they are then. None takes one back. InputError, and nothing is changed, for one
         that is unknown or can't have this value.
         """

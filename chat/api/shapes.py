@@ -88,3 +88,19 @@ class ErrorDetail(BaseModel):
 
 class ErrorBody(BaseModel):
     error: ErrorDetail
+
+
+class ChangeWorkflow(_Body):
+    """What is left out stays as it is."""
+
+    name: str | None = Field(None, description="Another name.", max_length=200)
+    references: bool = Field(False, description="With a name: change the workflows that start it, too.")
+    archived: bool | None = Field(None, description="Out of the lists, or back.")
+
+
+class CopyWorkflow(_Body):
+    name: str | None = Field(None, description="Left out, the copy's name ends in -copy.", max_length=200)
+
+
+class Erase(_Body):
+    confirm: str = Field(description="The words: erase my data", max_length=100)

@@ -26,9 +26,12 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def workflows(house: House, arguments: argparse.Namespace) -> int:
-    """List the saved workflows, newest change first."""
-    rows = [w.to_dict() for w in collect(house, lambda: house.workflows.list(OWNER))]
-    print_rows(rows, arguments.json, "No workflow is saved yet. Make one on the page or with `app.py chat`.")
+    """List the saved workflows, or those that are archived, newest change first."""
+    rows = [w.to_dict() for w in collect(house, lambda: house.workflows.list(OWNER, arguments.archived))]
+    if not arguments.json:
+        rows = [{key: row[key] for key in row if key != "archived"} for row in rows]
+    nothing = "No workflow is saved yet. Make one on the page or with `app.py chat`."
+    print_rows(rows, arguments.json, "No workflow is archived." if arguments.archived else nothing)
     return 0
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chat.terminal.house import House
+from chat.terminal.library_words import add_library
 from engine.errors import InputError, NotFound, ParlanceError, WorkflowInvalid
 
 NO = 1
@@ -33,6 +34,11 @@ VERBS = {
     "replay": "chat.terminal.again:replay",
     "chat": "chat.terminal.talk:talk",
     "workflows": "chat.terminal.lists:workflows",
+    "workflow": "chat.terminal.library:workflow",
+    "why": "chat.terminal.why:why",
+    "preferences": "chat.terminal.my_data:preferences",
+    "data": "chat.terminal.my_data:data",
+    "delete": "chat.terminal.my_data:delete_run",
     "runs": "chat.terminal.lists:runs",
     "show": "chat.terminal.lists:show",
     "worker": "chat.terminal.work:work",
@@ -88,6 +94,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     _add_again(verbs)
     _add_chat(verbs)
     _add_lists(verbs)
+    add_library(verbs)
     _add_schedule(verbs)
     _add_worker(verbs)
     return parser
@@ -207,12 +214,8 @@ def _add_chat(verbs: Any) -> None:
 
 
 def _add_lists(verbs: Any) -> None:
-    listings = {
-        "workflows": "list the saved workflows",
-        "doctor": "tell what is there, what is missing and how to mend it",
-    }
-    for name, said in listings.items():
-        verbs.add_parser(name, help=said).add_argument("--json", action="store_true", help="print JSON")
+    doctor = verbs.add_parser("doctor", help="tell what is there, what is missing and how to mend it")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     runs = verbs.add_parser("runs", help="list the newest runs")
     runs.add_argument("--status", choices=STATUSES, help="only these")
     runs.add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
