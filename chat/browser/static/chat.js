@@ -96,7 +96,7 @@
     show: (tab) => P.show(tab),
     run: (id) => ((P.askedRun = id), P.tell("run", { run_id: id }), P.show("run"), P.parts.run.show()),
     retry: (id) => P.retry(id),
-    settings: () => P.parts.settings.open(),
+    settings: (section) => P.parts.settings.open(section),
     mend: (id, part) => P.mend(id, Number(part)),
     undo: (name, version) => P.undo(Number(version)),
     redo: (name, version) => P.redo(Number(version)),
@@ -139,7 +139,7 @@
     if (option) {
       const at = P.$$("#pl-messages button.option").indexOf(option);
       const chosen = P.entries.at(-1)?.options?.[at];
-      if (chosen) P.send(chosen.value);
+      if (chosen) P.send(P.withBudget(chosen.value));
       return;
     }
     const button = event.target.closest?.('#pl-messages button[aria-label="Copy message"]');
