@@ -582,3 +582,111 @@ async def test_all_is_there_when_it_is_opened_again(kind: str, where: str) -> No
         assert await store.rows("r2") == [a_row("r2", 1)]
         assert await store.spent("r1") == (0.0, 0.5)
         assert (await store.get("r1")).parked
+
+
+# --- forgetting -------------------------------------------------------------------------------------------
+
+
+async def a_tree(store: SqlRunStore, root: str, **changes: Any) -> None:
+    """A run with a child and a grandchild, each with a row and a wait, and money spent; none has ended."""
+    child, below = f"{root}-c", f"{root}-g"
+    await store.create(a_run(root, **changes))
+    await store.create(a_run(child, parent_id=root, root_id=root, **changes))
+    await store.create(a_run(below, parent_id=child, root_id=root, **changes))
+    for name in (root, child, below):
+        waits = [a_wait(name, root_id=root, owner=changes.get("owner", "local"))]
+        assert await store.append(name, 0, [a_row(name, 1), a_row(name, 2)], waits=waits)
+    await store.reserve(root, "left", 0.5, 9.0)
+    await store.reserve(root, "call", 0.5, 9.0)
+    await store.settle(root, "call", 0.25)
+
+
+async def ended(store: SqlRunStore, *names: str) -> None:
+    for name in names:
+        assert await store.append(name, 0, [], RunEnd("ok", 2000.0, 9))
+
+
+async def test_a_run_that_has_ended_is_forgotten_with_all_below_it(store: SqlRunStore) -> None:
+    await a_tree(store, "r1", digest="d1")
+    await a_tree(store, "r2", digest="d2", yaml="another")
+    await store.pin("d3", "pinned")
+    with pytest.raises(Conflict, match="has not ended"):
+        await store.delete("r1")
+    await ended(store, "r1-g", "r1-c", "r1")
+    with pytest.raises(Conflict, match="is part of run r1"):
+        await store.delete("r1-c")
+    assert sorted(await store.delete("r1")) == ["r1", "r1-c", "r1-g"]
+    for name in ("r1", "r1-c", "r1-g"):
+        with pytest.raises(NotFound):
+            await store.get(name)
+        assert await store.rows(name) == []
+        assert await store.waits(run_id=name, answered=None) == []
+    assert await store.spent("r1") == (0.0, 0.0)
+    with pytest.raises(NotFound):
+        await store.document("d1")
+    assert len(await store.rows("r2-g")) == 2
+    assert await store.spent("r2") == (0.25, 0.5)
+    assert (await store.document("d2"), await store.document("d3")) == ("another", "pinned")
+    with pytest.raises(NotFound):
+        await store.delete("r1")
+
+
+async def test_a_run_is_not_forgotten_while_a_part_of_it_goes_on(store: SqlRunStore) -> None:
+    await a_tree(store, "r1")
+    await ended(store, "r1", "r1-c")
+    with pytest.raises(Conflict, match="has not ended below it"):
+        await store.delete("r1")
+    assert len(await store.rows("r1")) == 2
+
+
+async def test_a_document_stays_while_another_run_has_it_or_may_start_it(store: SqlRunStore) -> None:
+    await store.create(a_run("r1", digest="d1", pins={"sub": "d9"}))
+    await store.pin("d9", "the part")
+    await store.create(a_run("r2", digest="d2", yaml="two", pins={"sub": "d1", "more": "d9"}))
+    await ended(store, "r1", "r2")
+    await store.delete("r1")
+    assert await store.document("d1") == RUN.yaml
+    await store.delete("r2")
+    for digest in ("d1", "d2", "d9"):
+        with pytest.raises(NotFound):
+            await store.document(digest)
+    await store.create(a_run("r3", digest="d1"))
+    assert (await store.get("r3")).yaml == RUN.yaml
+
+
+async def test_all_runs_of_an_owner_are_forgotten_also_those_that_go_on(store: SqlRunStore) -> None:
+    await a_tree(store, "r1")
+    await a_tree(store, "r2", owner="bob", digest="d2", yaml="bob's")
+    await store.create(a_run("r3"))
+    await ended(store, "r3")
+    assert await store.erase("local") == 4
+    assert await store.find(owner="local", children=True) == []
+    assert await store.waits(owner="local", answered=None) == []
+    assert len(await store.find(owner="bob", children=True)) == 3
+    assert await store.document("d2") == "bob's"
+    with pytest.raises(FenceLost):
+        await store.append("r1", 0, [a_row("r1", 3)])
+    assert await store.rows("r1") == []
+    assert await store.erase("local") == 0
+
+
+async def test_many_may_be_forgotten_and_begun_at_once(store: SqlRunStore, other: SqlRunStore) -> None:
+    """Whatever comes first: a run that was begun has its document."""
+    for turn in range(10):
+        await store.create(a_run(f"a{turn}", digest="d1"))
+        await ended(store, f"a{turn}")
+        await asyncio.gather(
+            store.delete(f"a{turn}"), other.create(a_run(f"b{turn}", digest="d1")), store.spent("r1")
+        )
+        assert (await store.get(f"b{turn}")).yaml == RUN.yaml
+        await ended(store, f"b{turn}")
+        await store.delete(f"b{turn}")
+
+
+async def test_runs_follow_the_new_name_of_their_workflow(store: SqlRunStore) -> None:
+    await store.create(a_run("r1"))
+    await store.create(a_run("r2", owner="bob"))
+    await store.create(a_run("r3", workflow="other"))
+    await store.rename_workflow("local", "greet", "hail")
+    found = {run.id: run.workflow for run in await store.find(limit=9)}
+    assert found == {"r1": "hail", "r2": "greet", "r3": "other"}
