@@ -36,6 +36,13 @@ def describe_format(
     return _full(tuple(node_kinds or KIND_KEYS.values()))
 
 
+def describe_kind(kind: Kind) -> str:
+    """What one kind of node is and what its own key holds, in a few lines, for a prompt about one node."""
+    key = next(key for key, found in KIND_KEYS.items() if found == kind)
+    definition = load_schema()["$defs"][f"{key}_node"]
+    return f"{definition['description']} `{key}`: {_meaning(definition['properties'][key])}"
+
+
 # --- for prompts ------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,10 @@ from chat.assistant import handlers
 from chat.assistant.action import Action, text
 from chat.assistant.turn import Turn
 
-MORE: tuple[str, ...] = ("chat.assistant.wishes:PROPOSE_TEST",)
+MORE: tuple[str, ...] = (
+    "chat.assistant.wishes:PROPOSE_TEST",
+    "chat.assistant.plan.planning:PLAN_WORKFLOW",
+)
 """Actions of other modules, as "module:NAME" of an `Action`; imported when the list is first needed."""
 
 _SUMMARY = text("One sentence in the person's language: what was made or changed")

@@ -11,6 +11,7 @@ from chat.assistant.asking import Reply, ask_by_function, ask_by_json
 from chat.assistant.context import shown
 from chat.assistant.drafting import Drafting
 from chat.assistant.handlers import Acting, write_document
+from chat.assistant.plan.planning import plan_of_list
 from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Question, Text
 from engine.ports import Message, ToolCall
@@ -20,8 +21,9 @@ MAX_CALLS = 10
 
 async def large_turn(turn: Turn) -> AsyncIterator[Event]:
     """Answer one message. ParlanceErrors of models, store and engine pass through."""
-    async for event in _dialogue(turn):
-        yield event
+    async for event in plan_of_list(turn) or _dialogue(turn):
+        if not isinstance(event, Outcome):
+            yield event
 
 
 async def _dialogue(turn: Turn) -> AsyncIterator[Event]:

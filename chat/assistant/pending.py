@@ -19,6 +19,7 @@ HANDLERS: dict[str, str] = {
     "run": "chat.assistant.gates:run_answered",
     "open": "chat.assistant.gates:open_answered",
     "test": "chat.assistant.wishes:answered",
+    "outline": "chat.assistant.plan.planning:outline_given",
     "steps": "chat.assistant.small.building:steps_given",
 }
 """Kind of `about` to "module:function", imported when it is first needed. The function is a `Handler`: it gives the

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from chat.assistant import paying
 from chat.events import Cost, DraftChanged, Event, Question
-from chat.turns import CurrentWorkflow, TurnContext
+from chat.turns import CurrentWorkflow, PastMessage, TurnContext
 from engine.errors import ModelBadReply
 from engine.ports import ModelReply, ModelRequest, TextDelta, collect_tokens
 
@@ -181,18 +181,36 @@ class Turn:
 
     def questions(self) -> list[Mapping[str, Any]]:
         """The questions that the assistant's last message ended with, as parts, in order; a run closes those
-        before it.
+        before it. One of KEPT stays open through an answer to it that was cut off.
         """
+        answers = [message for message in self.context.history if message.role == "assistant"]
         last = self.context.history[-1] if self.context.history else None
         if last is None or last.role != "assistant":
             return []
-        found: list[Mapping[str, Any]] = []
-        for part in last.parts:
-            if part.get("kind") == "run_started":
-                found = []
-            elif part.get("kind") == Question.kind:
-                found.append(part)
+        found = _asked(last)
+        while not found and answers and _cut_off(answers[-1]):
+            answers.pop()
+            found = [q for q in _asked(answers[-1]) if q["about"].get("kind") in KEPT] if answers else []
         return found
+
+
+KEPT = ("outline", "branch")
+
+
+def _asked(message: PastMessage) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    for part in message.parts:
+        if part.get("kind") == "run_started":
+            found = []
+        elif part.get("kind") == Question.kind:
+            found.append(part)
+    return found
+
+
+def _cut_off(message: PastMessage) -> bool:
+    """Whether an answer ended before anything came of it."""
+    saved = any(part.get("kind") == DraftChanged.kind for part in message.parts)
+    return message.status in ("interrupted", "stopped", "failed") and not saved
 
 
 def chosen_option(question: Mapping[str, Any], text: str) -> str | None:

@@ -292,9 +292,10 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
 
 def _inputs(known: Mapping[str, str], needed: Sequence[str]) -> list[str]:
     """What code reads, by the names of the plan."""
-    wanted = {
-        slug(name, 9) or name: where for name, where in known.items() if where in needed or name == "item"
-    }
+    wanted: dict[str, str] = {}
+    for name, where in known.items():
+        if (where in needed or name == "item") and where not in wanted.values():
+            wanted[slug(name, 9) or name] = where
     pairs = ", ".join(
         f"{name}: {quoted(where if where != 'item' else '{item}')}" for name, where in wanted.items()
     )
