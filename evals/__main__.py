@@ -16,7 +16,7 @@ from typing import Any
 from configs.settings import SettingsError, read_settings
 from engine.models.names import EMBEDDED
 from evals.money import expected_usd, price_words
-from evals.recordings import write_recordings
+from evals.recordings import prompt_sizes, read_recordings, write_recordings
 from evals.running import Asking, record
 from evals.tables import markdown, summary
 from evals.tasks import Task, TaskError, choose, load_tasks
@@ -26,10 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         tasks = load_tasks()
-        if options.record:
-            return _record(tasks)
         names = [name for name in options.tasks.replace(",", " ").split() if name]
-        return _ask(options, choose(tasks, names, options.limit))
+        chosen = choose(tasks, names, options.limit)
+        return _record(tasks, chosen) if options.record else _ask(options, chosen)
     except (TaskError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -47,19 +46,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _record(tasks: Sequence[Task]) -> int:
+def _record(tasks: Sequence[Task], chosen: Sequence[Task]) -> int:
+    """Record the chosen tasks; of the others, what was recorded stays."""
     started = time.monotonic()
-    tries, sources = asyncio.run(record(tasks))
+    tries, sources = asyncio.run(record(chosen))
     wrong = [line for one in tries for line in _wrong(one)]
     for line in wrong:
         print(line)
     if wrong:
         print(f"{len(wrong)} things are wrong, so nothing was recorded.")
         return 1
-    made = {source.task.id: source.made for source in sources}
-    write_recordings(made, {source.task.id: sum(map(len, source.prompts)) for source in sources})
-    count = sum(map(len, made.values()))
-    print(f"{count} prompts of {len(tasks)} tasks recorded in {time.monotonic() - started:.0f} s.")
+    ids = {task.id for task in tasks}
+    made = {id: found for id, found in read_recordings().items() if id in ids}
+    sizes = {id: size for id, size in prompt_sizes().items() if id in ids}
+    made |= {source.task.id: source.made for source in sources}
+    sizes |= {source.task.id: sum(map(len, source.prompts)) for source in sources}
+    write_recordings(made, sizes)
+    count = sum(len(source.made) for source in sources)
+    print(f"{count} prompts of {len(chosen)} tasks recorded in {time.monotonic() - started:.0f} s.")
     return 0
 
 
@@ -67,6 +71,7 @@ def _wrong(one: dict[str, Any]) -> list[str]:
     found = [f"{one['task']}: {fault}" for fault in one["faults"]]
     for number, each in enumerate(one["rounds"], 1):
         found += [f"{one['task']}, round {number}: {failure}" for failure in each["failures"]]
+        found += [f"    what was told: {each['told'][:500]!r}"] if each["failures"] else []
     return found
 
 

@@ -33,13 +33,13 @@ def reply_of(answer: Mapping[str, Any], way: str) -> Reply:
 
 def _action(answer: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """(name, arguments) of the action that an answer is short for."""
-    more = {key: answer[key] for key in ("summary", "then") if key in answer}
+    more = {key: answer[key] for key in ("summary", "assumed", "then") if key in answer}
     if "edit" in answer:
         return "edit_workflow", {"edits": [dict(each) for each in answer["edit"]], **more}
     if "write" in answer:
         return ACT, {"yaml": answer["write"], **more}
     if "ask" in answer:
-        return "ask_person", {"question": answer["ask"], "options": list(answer.get("options", ()))}
+        return "ask_person", {"questions": [dict(each) for each in answer["ask"]]}
     if "run" in answer:
         return "run_workflow", {"inputs": dict(answer["run"] or {})}
     if "call" in answer:

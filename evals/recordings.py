@@ -16,7 +16,7 @@ from typing import Any
 
 from evals.answers import is_assistant, model_reply, prompt_of, reply_of
 from evals.tasks import FOLDER, Task
-from tests.fakes.replies import Reply
+from tests.fakes.replies import Reply, last_message
 
 FILE = FOLDER / "recordings.json"
 STALE = (
@@ -103,11 +103,11 @@ class Recording(Source):
 
     def end(self) -> None:
         left = len(self.task.rounds[self.round].answers) - self._given
-        if left:
+        if left > 0:
             self.faults.append(f"{self.where}: {left} of its answers were not asked for. Take them out.")
 
     def find(self, body: Mapping[str, Any]) -> Reply:
-        call = self._next() if is_assistant(body) else self._of_model(body)
+        call = self._next(body) if is_assistant(body) else self._of_model(body)
         place = f"{self.task.id}/{self.round}/{call}"
         reply = self.at(place)
         key = digest(body)
@@ -116,10 +116,13 @@ class Recording(Source):
             raise LookupError(f"{self.where}: the prompt of {place} is that of {known}, with another answer.")
         return reply
 
-    def _next(self) -> str:
+    def _next(self, body: Mapping[str, Any]) -> str:
         number, self._given = self._given, self._given + 1
         if number >= len(self.task.rounds[self.round].answers):
-            raise LookupError(f"{self.where}: the assistant asked its model {number + 1} times; the task answers less.")
+            raise LookupError(
+                f"{self.where}: the assistant asked its model {number + 1} times; the task answers less. It was "
+                f"told: {last_message(body)[:600]}"
+            )
         return f"a{number}"
 
     def _of_model(self, body: Mapping[str, Any]) -> str:

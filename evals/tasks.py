@@ -106,4 +106,4 @@ def _round(where: str, data: Mapping[str, Any]) -> Round:
 
 
 def _document(name: str | None) -> str | None:
-    return None if name is None else (FOLDER / "documents" / f"{name}.yaml").read_text(encoding="utf-8")
+    return None if name is None else (FOLDER / "documents" / f"{name}.yaml").read_bytes().decode()  # with its CRLF
