@@ -83,18 +83,32 @@ def stores(db: Database) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_talk(
-    home: Path, fake: FakeOpenAI, kind: Mapping[str, Any], conversation: str | None = None
+    home: Path,
+    fake: FakeOpenAI,
+    kind: Mapping[str, Any],
+    conversation: str | None = None,
+    *,
+    gallery: Gallery | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Talk]:
     """Everything that one process has; opened again on the same `home` it is the next process."""
     db = open_db(home / "parlance.db", synchronous="NORMAL")
     tools = ToolRegistry()
     models = KnownModels(ModelChoice(model="openai/fake", api_base=fake.base_url, api_key="k", home=home))
     models.kind = kind
-    engine = Engine(SqliteRunStore(db), models, tools)
+    engine = Engine(SqliteRunStore(db), models, tools, secrets=(secrets or {}).get)
     workflows = Workflows(db)
     proofs = Proofs(engine, tools, workflows, WorkflowTests(db))
     assistant = Assistant(
-        models, tools, engine, workflows, nearest=NEAREST, proofs=proofs, tests=proofs.tests, **stores(db)
+        models,
+        tools,
+        engine,
+        workflows,
+        gallery,
+        nearest=Nearest(gallery) if gallery else NEAREST,
+        proofs=proofs,
+        tests=proofs.tests,
+        **stores(db),
     )
     service = ChatService(db, engine, models, tools, assistant, proofs=proofs)
     await engine.recover()
