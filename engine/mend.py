@@ -14,6 +14,7 @@ from engine.check import Checked, apply_patches
 from engine.document import Document
 from engine.mend_json import mend_json
 from engine.mend_lines import mend_lines
+from engine.mend_names import mend_references, offered
 from engine.mend_shape import mend_shape
 from engine.mend_text import unwrap
 from engine.problems import Problem
@@ -37,7 +38,8 @@ def mend_text(text: str) -> tuple[str, list[str]]:
     text, signs = mend_lines(text)
     text, json = mend_json(text)
     text, shape = mend_shape(text)
-    return text, [*around, *signs, *json, *shape]
+    text, names = mend_references(text)
+    return text, [*around, *signs, *json, *shape, *names]
 
 
 async def mend(text: str, check: Check, base: str | None = None) -> Mended:
@@ -76,7 +78,7 @@ async def _first_alone(
 
 def _within(checked: Checked, base: str | None) -> list[Problem]:
     """The errors with a certain mend, in the lines that are new."""
-    patched = [p for p in checked.errors if p.patch is not None]
+    patched = [p for p in (offered(checked.document, p) for p in checked.errors) if p.patch is not None]
     if base is None or not patched:
         return patched
     new = new_lines(base, checked.document.text)

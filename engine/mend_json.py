@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.document import read_document
 from engine.edit_units import same
+from engine.mend_shape import WRAPPERS
 from engine.yaml_writing import block, flow, indent, key_text
 
 WIDEST = 100
@@ -16,11 +17,14 @@ def mend_json(text: str) -> tuple[str, list[str]]:
     if not text.lstrip().startswith("{"):
         return text, []
     document = read_document(text)
-    if not isinstance(document.data, dict) or document.problems or "nodes" not in document.data:
+    data = document.data
+    if isinstance(data, dict) and len(data) == 1 and next(iter(data)) in WRAPPERS:
+        data = next(iter(data.values()))
+    if not isinstance(data, dict) or document.problems or "nodes" not in data:
         return text, []
-    written = "\n".join(lines_of(document.data, 0)) + "\n"
+    written = "\n".join(lines_of(data, 0)) + "\n"
     after = read_document(written)
-    return (written, ["wrote the JSON as YAML"]) if same(after.data, document.data) else (text, [])
+    return (written, ["wrote the JSON as YAML"]) if same(after.data, data) else (text, [])
 
 
 def lines_of(data: dict[str, Any], depth: int) -> list[str]:

@@ -41,10 +41,14 @@ def _spaces(text: str) -> str:
     """No-break and zero-width spaces within an indentation or at the ends of lines."""
     return re.sub(
         r"^[ \t]*[\u00a0\u2007\u202f\u200b\ufeff][ \t\u00a0\u2007\u202f\u200b\ufeff]*",
-        lambda m: re.sub("[\u200b\ufeff]", "", re.sub("[\u00a0\u2007\u202f]", " ", m.group())),
-        text[1:] if text.startswith("\ufeff") else text,
+        lambda m: _plain_spaces(m.group()) if m.start() else m.group(),
+        text,
         flags=re.MULTILINE,
     )
+
+
+def _plain_spaces(text: str) -> str:
+    return re.sub("[\u200b\ufeff]", "", re.sub("[\u00a0\u2007\u202f]", " ", text))
 
 
 def _tabs(text: str) -> str:
@@ -130,6 +134,8 @@ def _one_fault(document: Document) -> str | None:
 
 def quoted_line(line: str) -> str | None:
     """The line with its value in quotes, None where that is not what is wrong with it."""
+    if line.lstrip().startswith("//"):
+        return line.replace("//", "#", 1)
     condition = _CONDITION.search(line)
     if condition and "'" not in condition["text"]:
         return (

@@ -5,23 +5,36 @@ all, nodes by name, fields in a list, edges as arrows, no schema_version.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.document import Document, read_document
 from engine.edit_places import Places
+from engine.text_edits import Edit, apply_edits
 from engine.yaml_reader import Spot
 from engine.yaml_writing import dedent, flow
 
 VERSION = 'schema_version: "1.0"'
-_WRAPPERS = frozenset(("workflow", "yaml", "document", "parlance", "spec", "definition"))
+WRAPPERS = frozenset(("workflow", "yaml", "document", "parlance", "spec", "definition"))
 _ARROW = re.compile(r"(?P<a>\w+)\s*(?:-+>|=>|→)\s*(?P<b>\w+)")
+Mend = tuple[str, str] | None
+"""The mended text and what was mended, None where there is nothing to mend."""
 _KINDS = frozenset(("prompt", "code", "tool", "ask", "workflow", "agent"))
 
 
 def mend_shape(text: str) -> tuple[str, list[str]]:
     """The text in the format's shape, and what was changed, in words."""
     said: list[str] = []
-    for mend in (_unwrapped, _versioned, _fields_below, _listed_fields, _listed_nodes, _arrows):
+    for mend in (
+        _unwrapped,
+        _versioned,
+        _fields_below,
+        _listed_fields,
+        _listed_nodes,
+        _named,
+        _typed,
+        _arrows,
+        _edge_keys,
+    ):
         document = read_document(text)
         if not isinstance(document.data, dict):
             return text, said
@@ -32,9 +45,6 @@ def mend_shape(text: str) -> tuple[str, list[str]]:
     return text, said
 
 
-Mend = tuple[str, str] | None
-
-
 def _unwrapped(document: Document) -> Mend:
     """`workflow:` around the whole document."""
     data, root = document.data, document.root
@@ -42,7 +52,7 @@ def _unwrapped(document: Document) -> Mend:
         return None
     name, inner = next(iter(data.items()))
     spot = root.children[name]
-    if name not in _WRAPPERS or not isinstance(inner, dict) or "nodes" not in inner or spot.flow:
+    if name not in WRAPPERS or not isinstance(inner, dict) or "nodes" not in inner or spot.flow:
         return None
     start = Places(document).line_start(spot.start)
     eol = "\r\n" if "\r\n" in document.text else "\n"
@@ -184,3 +194,83 @@ def _arrows(document: Document) -> Mend:
     return (
         ("".join([*pieces, document.text[position:]]), "wrote the edges with from and to") if pieces else None
     )
+
+
+def _edge_keys(document: Document) -> Mend:
+    """`a: b` in the place of an edge from a to b."""
+    spot, there = document.find(("edges",))
+    if not there or spot is None or not isinstance(spot.children, dict) or not spot.children or spot.flow:
+        return None
+    pieces, position = [], 0
+    for name, target in spot.children.items():
+        names = target.value if isinstance(target.value, list) else [target.value]
+        if not names or not all(isinstance(each, str) for each in names) or target.end < target.key_end:
+            return None
+        if name in ("from", "to", "routes", "loop"):
+            return None
+        pieces += [
+            document.text[position : target.key_start],
+            f"- {{from: {flow(name)}, to: {flow(target.value)}}}",
+        ]
+        position = target.end
+    mended = "".join([*pieces, document.text[position:]])
+    after = read_document(mended).find(("edges",))[0]
+    wanted = [{"from": name, "to": target} for name, target in spot.value.items()]
+    return (
+        (mended, "wrote the edges with from and to") if after is not None and after.value == wanted else None
+    )
+
+
+def _named(document: Document) -> Mend:
+    """`name` in the place of `id`, at all nodes."""
+    nodes = document.data.get("nodes")
+    spot = document.find(("nodes",))[0]
+    if not isinstance(nodes, list) or not nodes or spot is None or not isinstance(spot.children, list):
+        return None
+    if not all(isinstance(n, dict) and "id" not in n and _identifier(n.get("name")) for n in nodes):
+        return None
+    text = document.text
+    for item in reversed(spot.children):
+        key = item.child("name")
+        if key is None or text[key.key_start : key.key_end] != "name":
+            return None
+        text = f"{text[: key.key_start]}id{text[key.key_end :]}"
+    return text, "wrote id for the nodes' name"
+
+
+def _identifier(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
+_TYPES: Mapping[str, frozenset[str]] = {
+    "prompt": frozenset(("llm", "prompt", "ai", "model")),
+    "code": frozenset(("code", "python", "script")),
+    "tool": frozenset(("tool",)),
+    "ask": frozenset(("ask", "human", "approval", "question")),
+    "workflow": frozenset(("workflow", "subflow")),
+}
+
+
+def _typed(document: Document) -> Mend:
+    """A `type` that only says again what kind of node it is."""
+    nodes = document.data.get("nodes")
+    edits = []
+    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        kinds = [kind for kind in _TYPES if isinstance(node, dict) and kind in node]
+        if len(kinds) == 1 and node.get("type") in _TYPES[kinds[0]]:
+            edits.append(Edit("remove", f"nodes[{index}].type"))
+    text, wrong = apply_edits(document.text, edits) if edits else (document.text, [])
+    return None if wrong or not edits else (text, "left out `type`, which the nodes' other keys say")
+
+
+MENDS: Sequence[Callable[[Document], Mend]] = (
+    _unwrapped,
+    _versioned,
+    _fields_below,
+    _listed_fields,
+    _listed_nodes,
+    _named,
+    _typed,
+    _arrows,
+    _edge_keys,
+)

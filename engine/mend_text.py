@@ -12,6 +12,7 @@ from engine.document import read_document
 
 _TOP = r"(?:schema_version|flow|state|nodes|edges|config|memory)"
 _TOP_LINE = re.compile(rf"^[ ]*[\"']?{_TOP}[\"']?[ ]*:", re.MULTILINE)
+_NEEDED = re.compile(r"^[ ]*[\"']?(flow|state|nodes|steps)[\"']?[ ]*:", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n`]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$", re.DOTALL | re.MULTILINE)
 _TAGS = "yaml|yml|workflow|document|code|pre|output|answer|draft|data"
 _TAG = re.compile(rf"^[ \t]*</?(?:{_TAGS})(?: [^>\n]*)?>[ \t]*\r?\n?", re.MULTILINE)
@@ -51,7 +52,7 @@ def _unescaped(text: str) -> str:
         except ValueError:
             return text
         return inner if isinstance(inner, str) and _TOP_LINE.search(inner) else text
-    if "\n" not in body and body.count("\\n") > 3:
+    if "\n" not in body and body.count("\\n") > 3 and not body.startswith("{"):
         plain = body.replace("\\n", "\n").replace('\\"', '"')
         return plain if _is_workflow(plain) else text
     return text
@@ -60,7 +61,9 @@ def _unescaped(text: str) -> str:
 def _out_of_fences(text: str) -> str:
     fenced: list[str] = _FENCE.findall(text)
     blocks = [block for block in fenced if _TOP_LINE.search(block) or block.lstrip().startswith("{")]
-    whole = [block for block in blocks if re.search(r"^[ ]*[\"']?nodes[\"']?[ ]*:", block, re.MULTILINE)]
+    whole = [
+        block for block in blocks if len({*_NEEDED.findall(block)}) > 1 and "nodes" in _NEEDED.findall(block)
+    ]
     if not whole and len(blocks) > 1 and _is_workflow("".join(blocks)):
         return "".join(blocks)  # one document, a fence for each part
     whole = whole or blocks
@@ -96,9 +99,12 @@ def _without_words(text: str) -> str:
     if first is None or text[first.start() :][:1] == " ":
         return text
     head = text[: first.start()]
-    if any(_OUTSIDE.match(line) for line in head.splitlines() if line.strip() and not _sentence(line)):
+    lines = [
+        line for line in head.splitlines() if line.strip() and not line.lstrip().startswith(("#", "---"))
+    ]
+    if not all(map(_sentence, lines)):
         return text
-    head = "" if any(_sentence(line) for line in head.splitlines()) else head
+    head = "" if lines else head
     return head + _without_end(text[first.start() :])
 
 
