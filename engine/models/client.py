@@ -230,7 +230,7 @@ class Models(ModelClient):
         if target.wire == "embedded":
             return embedded.NOTE
         if target.key is None and target.address is None and target.provider in PROVIDERS:
-            return f"There is no key: set {variable_of(target.provider)}, or paste one under Models."
+            return f"There is no key: set {variable_of(target.provider)}, or paste one in the page's settings."
         return None
 
 

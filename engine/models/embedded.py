@@ -32,7 +32,7 @@ MAX_ITEMS = 6
 AGAINST_LOOPS = {"repeat_penalty": 1.1, "repeat_last_n": 128}
 NOTE = (
     "Demo model: small and runs on this machine. For better drafts set a key (OPENAI_API_KEY, "
-    "ANTHROPIC_API_KEY or GEMINI_API_KEY, or paste one under Models) or start Ollama: ollama serve."
+    "ANTHROPIC_API_KEY or GEMINI_API_KEY, or paste one in the page's settings) or start Ollama: ollama serve."
 )
 _LOAD_SECONDS = 120.0
 

@@ -235,7 +235,7 @@ def _key_fix(target: Target) -> str:
     if target.address:
         where = host_of(target.address)
         return f"Give its key as PARLANCE_API_KEY beside PARLANCE_API_BASE ({where}); no other goes there."
-    return f"Set {variable_of(target.provider)} to a key that works, or paste one under Models on the page."
+    return f"Set {variable_of(target.provider)} to a key that works, or paste one in the page's settings."
 
 
 def _missing(target: Target, said: str) -> ModelError:

@@ -152,13 +152,15 @@
     P.parts.settings.refresh();
   };
 
+  // Why nothing will answer, as far as it is known before anybody asks.
+  const troubleOf = (model) => model.error || (!model.demo && model.note) || "";
   const shortName = (name) => (name || "").split("/").at(-1);
 
   const showModel = () => {
     const model = P.model;
     if (!chip || !model) return;
     const loading = model.loading === "loading";
-    const parts = [el("span", { class: `pl-dot ${model.error || model.loading === "failed" ? "failed" : loading ? "running" : "ok"}` })];
+    const parts = [el("span", { class: `pl-dot ${troubleOf(model) || model.loading === "failed" ? "failed" : loading ? "running" : "ok"}` })];
     if (model.demo) parts.push(el("span", { class: "pl-demo" }, "Demo model"));
     parts.push(el("span", { class: "pl-model-name" }, model.name ? shortName(model.name) : "No model"));
     if (loading) parts.push(el("span", { class: "pl-faint" }, model.fraction ? `loading ${Math.round(model.fraction * 100)} %` : "loading"));
@@ -184,7 +186,7 @@
     const model = P.model;
     if (!foot || !model) return;
     const settings = (text) => el("button", { type: "button", class: "pl-link", onclick: () => P.parts.settings.open() }, text);
-    if (model.error) foot.replaceChildren(el("span", { class: "failed" }, `${model.error} `), settings("Set up a model"));
+    if (troubleOf(model)) foot.replaceChildren(el("span", { class: "failed" }, `${troubleOf(model)} `), settings("Set up a model"));
     else if (model.demo) foot.replaceChildren(el("span", {}, `${shortName(model.name)} answers, a demo model that runs here. For better drafts paste a key or start Ollama. `), settings("Use a better one"));
     else foot.replaceChildren(el("span", {}, `${model.name} answers`), el("span", { class: "pl-faint" }, model.source ? ` · ${model.source}` : ""));
   };

@@ -49,7 +49,7 @@
         messages.append(welcome(), begun());
         P.watchChat(messages);
         P.watchTheme();
-        app.append(el("div", { class: "pl-lost", role: "alert" }, "The connection was lost. Trying again …"), paneSwitch());
+        app.append(el("div", { class: "pl-lost", role: "alert" }, el("span", {}, "The connection was lost. Trying again …"), el("small", {}, "If the server was stopped, start it: nothing is lost.")), paneSwitch());
         tabs.addEventListener("click", (event) => {
           const tab = event.target.closest("[role=tab]");
           if (tab) P.tab = tab.textContent.trim().toLowerCase();
