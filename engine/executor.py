@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from engine.errors import ParlanceError
@@ -163,25 +163,32 @@ class Executor:
         def forget(_: asyncio.Future[dict[str, Any] | None]) -> None:
             if self._runs.get(record.id) is live:
                 del self._runs[record.id]
-            if record.parent_id is not None and not self._leaving:
-                task = asyncio.ensure_future(self._tell(record.parent_id, record.id))
-                self._nudging.add(task)
-                task.add_done_callback(self._nudging.discard)
+            if self._leaving:
+                return
+            if record.parent_id is not None:
+                self._in_background(self._tell(record.parent_id))
+            if live.may_leave_children:
+                self._in_background(self._end_late(record.id))
 
         live.settled.add_done_callback(forget)
 
-    async def _is_left_over(self, parent_id: str, child_id: str) -> bool:
-        if (await self._store.get(parent_id)).end_event is None:
-            return False
-        return (await self._store.get(child_id)).end_event is None
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._nudging.add(task)
+        task.add_done_callback(self._nudging.discard)
 
-    async def _tell(self, run_id: str, child_id: str | None = None) -> None:
-        """Tell a parent of its child. One that began while its parent was ending has nobody to wait for it: it ends
-        too."""
+    async def _end_late(self, run_id: str) -> None:
+        """End the children of a run that has ended: one may have been stored while the others were stopped."""
+        try:
+            for child in await self._store.children(run_id):
+                if child.end_event is None:
+                    await self._store.request_cancel(child.id)
+                    await self._nudge(child.id)
+        except ParlanceError as error:
+            log.warning("run %s: its children can't be stopped: %s", run_id, error)
+
+    async def _tell(self, run_id: str) -> None:
         try:
             await self._nudge(run_id)
-            if child_id is not None and await self._is_left_over(run_id, child_id):
-                await self._store.request_cancel(child_id)
-                await self._nudge(child_id)
         except ParlanceError as error:
             log.warning("run %s was not told of its child: %s", run_id, error)

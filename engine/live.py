@@ -380,12 +380,23 @@ class LiveRun:
         except ParlanceError as trouble:
             self._let_go(trouble)
 
+    @property
+    def _has_children(self) -> bool:
+        """Whether it can have started runs of its own."""
+        nodes = self.plan.workflow.nodes.values()
+        return self._services.children is not None and any(n.each or n.kind == "subflow" for n in nodes)
+
+    @property
+    def may_leave_children(self) -> bool:
+        """Whether it has come to an early end while it could have been starting runs of its own."""
+        return self._stop in ("failed", "cancelled") and self._has_children
+
     async def _stop_children(self, *, failed: bool, path: str | None = None) -> None:
         """Nobody waits any more for the runs that this one has started, or that the visit at `path` has. What they used
         counts all the same.
         """
-        children, nodes = self._services.children, self.plan.workflow.nodes.values()
-        if children is None or not any(node.each or node.kind == "subflow" for node in nodes):
+        children = self._services.children
+        if children is None or not self._has_children:
             return
         try:
             for child in await children.stop_all(self.ledger.record.id, failed=failed, path=path):

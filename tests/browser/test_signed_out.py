@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.slow
 def _sign_in(context: BrowserContext, url: str) -> Tab:
     page: Page = context.new_page()
     page.goto(url)
-    page.wait_for_url("**/login**")
+    expect(page).to_have_url(re.compile("/login"))
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector("body[data-pl-ready]", state="attached")
@@ -34,13 +36,13 @@ def test_signing_out_leads_every_page_to_the_form_and_holds_after_a_restart(
     first.page.get_by_role("button", name="Sign out").click()
     first.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
     for tab in (first, second):
-        tab.page.wait_for_url("**/login**")
+        expect(tab.page).to_have_url(re.compile("/login"))
     assert first.page.evaluate("localStorage.length") == 0
     guarded.stop()
     guarded.again()
     context.add_cookies(cookies)  # somebody has kept a copy
     first.page.goto(guarded.url)
-    first.page.wait_for_url("**/login**")
+    expect(first.page).to_have_url(re.compile("/login"))
     context.close()
 
 
@@ -49,7 +51,7 @@ def test_an_action_of_a_page_that_is_signed_out_leads_to_the_form(guarded: Serve
     tab = _sign_in(context, guarded.url)
     context.clear_cookies()  # the socket is still open
     tab.say("Hello?")
-    tab.page.wait_for_url("**/login**")
+    expect(tab.page).to_have_url(re.compile("/login"))
     assert tab.errors == []
     context.close()
 

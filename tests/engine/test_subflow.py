@@ -251,7 +251,7 @@ async def test_a_failure_beside_it_stops_it(tools: Probe, tmp_path: Path) -> Non
     state: {fields: {y: {type: int}, z: {type: int}}}
     nodes:
       - {id: call, workflow: child, inputs: {x: 1}, outputs: [y]}
-      - {id: bad, tool: probe, args: {value: 1, seconds: 0.1, fails: 9, hopeless: true}, outputs: [z]}
+      - {id: bad, tool: probe, args: {value: 1, seconds: 1.0, fails: 9, hopeless: true}, outputs: [z]}
     edges: [{from: START, to: [call, bad]}]
     """
     async with engine_on(tmp_path / "runs.db", tools) as engine:
