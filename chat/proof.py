@@ -76,12 +76,13 @@ class Proofs:
         *,
         checked: Checked | None = None,
         seconds: float = SECONDS,
+        more: Sequence[WorkflowTest] = (),
     ) -> Proof:
-        """As `prove`, of a text that is not saved, with the tests of the workflow of that name."""
+        """As `prove`, of a text that is not saved, with the tests of the workflow of that name, and with `more`."""
         started = time.monotonic()
         if checked is None:
             checked = await check_text(text, self._tools, self._workflows.of(owner))
-        tests = await self.tests.list(owner, name)
+        tests = [*await self.tests.list(owner, name), *more]
         until = started + seconds
         walker = None if checked.workflow is None else self._engine.walker(checked.workflow, offline=True)
         tried = [await _tried(walker, test, until) for test in tests]
@@ -111,7 +112,43 @@ class Proofs:
         if self._soon:
             await asyncio.wait(self._soon)
 
+    async def of(self, owner: str, name: str, version: int | None = None) -> Proof:
+        """The proof of a version, the newest unless one is named; made now where there is none yet. NotFound."""
+        found = await self._workflows.get(owner, name, version)
+        if found.proof is not None:
+            return dict(found.proof)
+        return await self.prove(owner, found.name, found.version)
+
     # --- tests ---
+
+    async def list_tests(self, owner: str, name: str) -> list[WorkflowTest]:
+        """The oldest first. NotFound for the workflow."""
+        await self._workflows.get(owner, name)
+        return await self.tests.list(owner, name)
+
+    async def add_test(
+        self,
+        owner: str,
+        name: str,
+        title: str,
+        quote: str,
+        case: Any,
+        message_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Keep a test that fits the newest version: it, with `result`, how it goes. The proof is made anew.
+
+        NotFound; InputError, and nothing is kept, where it does not fit; WorkflowInvalid.
+        """
+        from engine.cases import read_case
+
+        found = await self._workflows.get(owner, name)
+        await self.try_case(owner, found.yaml, case)
+        kept = read_case(case).to_dict()
+        key = await self.tests.add(owner, name, title, quote, kept, message_id)
+        proof = await self.prove(owner, found.name, found.version)
+        test = next(test for test in await self.tests.list(owner, name) if test.id == key)
+        result = next(result for result in proof["tests"] if result["id"] == key)
+        return {**test.to_dict(), "result": result}
 
     async def try_case(self, owner: str, text: str, case: Any, seconds: float = SECONDS) -> Result:
         """How a case goes on a document: {status, why, ran, simulated}. InputError where it does not fit it,

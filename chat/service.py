@@ -23,6 +23,7 @@ from chat.recovery import recover
 from chat.runner import Turns
 from chat.schedules import make_timetable
 from chat.service_runs import RunService
+from chat.sharing import Sharing
 from chat.spending import AssistantSpending
 from chat.turns import Assistant
 from engine.errors import Conflict, InputError
@@ -76,6 +77,7 @@ class ChatService(RunService):
         self.workflows = Workflows(db)
         self.hub = Hub()
         self.proofs = proofs or Proofs(engine, tools, self.workflows, WorkflowTests(db))
+        self.sharing = Sharing(self.workflows, self.proofs, tools)
         self._inbox = Inbox(db)
         self._tasks: set[asyncio.Task[str]] = set()
         self.timetable = timetable or make_timetable(

@@ -16,6 +16,7 @@ from starlette.routing import Match
 from chat.api.library import library_routes
 from chat.api.login import OWNER
 from chat.api.my_data import my_data_routes
+from chat.api.proofs import proof_routes
 from chat.api.shapes import (
     Check,
     DocumentOf,
@@ -46,12 +47,14 @@ def api_router(service: ChatService) -> APIRouter:
     """All of `/api` but the docs."""
     router = APIRouter(prefix="/api", responses={"4XX": {"model": ErrorBody}})
     _conversations(router, service)
-    library_routes(router, service)
+    proof_routes(router, service)
     my_data_routes(router, service)
     _documents(router, service)
     _runs(router, service)
     _schedules(router, service)
     spending_routes(router, service)
+    # The last: names have slashes, so /workflows/{name} takes what nobody else does.
+    library_routes(router, service)
     return router
 
 

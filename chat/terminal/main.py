@@ -15,6 +15,7 @@ from typing import Any
 
 from chat.terminal.house import House
 from chat.terminal.library_words import add_library
+from chat.terminal.proving_words import add_proving
 from engine.errors import InputError, NotFound, ParlanceError, WorkflowInvalid
 
 NO = 1
@@ -28,6 +29,9 @@ VERBS = {
     "run": "chat.terminal.run:run",
     "estimate": "chat.terminal.estimate:estimate",
     "save": "chat.terminal.save:save",
+    "test": "chat.terminal.proving:test",
+    "export": "chat.terminal.proving:export",
+    "import": "chat.terminal.proving:import_file",
     "answer": "chat.terminal.answer:answer",
     "resume": "chat.terminal.again:resume",
     "retry": "chat.terminal.again:retry",
@@ -89,6 +93,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_save(verbs)
     _add_run(verbs)
+    add_proving(verbs)
     _add_estimate(verbs)
     _add_answer(verbs)
     _add_again(verbs)

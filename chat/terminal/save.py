@@ -33,4 +33,6 @@ async def _save(house: House, file: str, as_json: bool) -> int:
         print(
             f"{saved['name']} is saved, version {saved['version']}. Run it with: app.py run {saved['name']}"
         )
+        if saved["proof"] is not None:
+            print(saved["proof"]["line"])
     return 0

@@ -45,11 +45,12 @@ async def _talk(house: House, text: str, conversation_id: str | None, as_json: b
             print_model(await house.models.info())
         message_id = await service.post(OWNER, conversation_id, text, channel="terminal")
         status = "failed"
+        shown: set[tuple[str, int]] = set()
         async for _, event in service.follow(OWNER, conversation_id, message_id=message_id):
             if isinstance(event, TurnEnded):
                 status = event.status
             elif not as_json:
-                _show(event)
+                _show(event, shown)
         if as_json:
             print(json.dumps(await _answer(house, conversation_id, message_id)))
         else:
@@ -72,7 +73,7 @@ async def _answer(house: House, conversation_id: str, message_id: str) -> dict[s
     }
 
 
-def _show(event: Event) -> None:
+def _show(event: Event, shown: set[tuple[str, int]]) -> None:
     """Text streams to stdout as it comes; what happens beside it goes to stderr, except what is asked."""
     if isinstance(event, Text):
         print(event.text, end="", flush=True)
@@ -83,16 +84,16 @@ def _show(event: Event) -> None:
     elif isinstance(event, RunWaiting):
         print("\n\n" + "\n".join(_asked(event.run_id, each) for each in event.questions))
     else:
-        line = _aside(event)
+        line = _aside(event, shown)
         if line:
             print(line, file=sys.stderr)
 
 
-def _aside(event: Event) -> str | None:
+def _aside(event: Event, shown: set[tuple[str, int]]) -> str | None:
     if isinstance(event, Step) and event.status != "running":
         return f"[{event.status}] {event.title}"
     if isinstance(event, DraftChanged):
-        return f"[workflow] {event.workflow} version {event.version}: {event.summary}"
+        return _drafted(event, shown)
     if isinstance(event, Problems):
         lines = [f"  line {p['line']}: {p['message']}" for p in event.problems]
         return "\n".join(["[problems]", *lines])
@@ -103,6 +104,18 @@ def _aside(event: Event) -> str | None:
     if isinstance(event, Failed):
         return f"{event.message} {event.fix or ''}".strip()
     return None
+
+
+def _drafted(event: DraftChanged, shown: set[tuple[str, int]]) -> str:
+    """A version once, and what was proved of it once that is known."""
+    which = (event.workflow, event.version)
+    lines = (
+        [] if which in shown else [f"[workflow] {event.workflow} version {event.version}: {event.summary}"]
+    )
+    shown.add(which)
+    if event.proof is not None:
+        lines.append(f"[proof] {event.proof['line']}")
+    return "\n".join(lines)
 
 
 def _asked(run_id: str, question: Mapping[str, Any]) -> str:
