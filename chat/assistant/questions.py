@@ -51,7 +51,8 @@ def _answers(text: str) -> bool:
 
 def objection_to(turn: Turn, asked: Mapping[str, Any]) -> str | None:
     """Why this question is not put, in a sentence for the model; None where it may be."""
-    for known in reversed(answered(turn.context.history)):
+    said = PastMessage("", "user", turn.text)
+    for known in reversed(answered([*turn.context.history, said])):
         if _same(asked, known):
             return (
                 f"“{asked['question']}” is not asked: it was answered already, to “{known.question}”: "
