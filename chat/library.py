@@ -156,6 +156,7 @@ class WorkflowLibrary:
             self._hub.publish(owner, conversation_id, "draft", workflow=name, version=version)
 
         announce()
+        self._hub.publish(owner, conversation_id, "list_changed")  # it may be titled after the workflow
         if found.proof is None and self._proofs is not None:
             self._proofs.prove_soon(owner, name, version, announce)
         return found

@@ -179,12 +179,13 @@ class Conversations:
         return await self._db.write(job)
 
     async def set_workflow(self, owner: str, conversation_id: str, workflow: str) -> None:
-        """Say which workflow the conversation is about."""
+        """Say which workflow the conversation is about. One in which nobody said anything yet is titled after it."""
 
         def job(connection: sqlite3.Connection) -> None:
             head_of(connection, owner, conversation_id)
             connection.execute(
-                "UPDATE conversations SET workflow = ? WHERE id = ?", (workflow, conversation_id)
+                "UPDATE conversations SET workflow = ?, title = iif(named, title, ?) WHERE id = ?",
+                (workflow, shorten(workflow), conversation_id),
             )
 
         await self._db.write(job)

@@ -22,6 +22,7 @@ from chat.turns import CurrentWorkflow, PastMessage
 RUN, OPEN = "run", "open"
 RUN_IT, NOT_NOW = "Run it", "Not now"
 LONGEST_VALUE = 200
+_BOUNDED = re.compile(RUN_IT + r" for at most \$(\d*\.?\d+)\.?", re.IGNORECASE)
 _SECRET = re.compile(r"\bsecret\.([A-Za-z_]\w*)")
 
 
@@ -69,12 +70,16 @@ def _short(value: Any) -> str:
 
 
 def run_answered(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome] | None:
-    """The person said yes or no to a run; anything else is for the model."""
+    """The person said yes or no to a run, or yes within a budget; anything else is for the model."""
+    if bounded := _BOUNDED.fullmatch(turn.text.strip()):
+        return _run(turn, about, float(bounded[1]))
     said = yes_or_no(turn)
     return None if said is None else _run(turn, about) if said else _leave("Not run.")
 
 
-async def _run(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
+async def _run(
+    turn: Turn, about: Mapping[str, Any], limit_usd: float | None = None
+) -> AsyncIterator[Event | Outcome]:
     from chat.assistant.running import find_workflow, run_workflow
 
     saved = await find_workflow(turn, str(about["workflow"]))
@@ -84,7 +89,7 @@ async def _run(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Ou
         yield Text(f"{saved.name} has changed since I asked.")
         yield ask_to_run(saved, about.get("inputs", {}))
         return
-    async for event in run_workflow(turn, saved, about.get("inputs", {})):
+    async for event in run_workflow(turn, saved, about.get("inputs", {}), limit_usd=limit_usd):
         yield event
 
 

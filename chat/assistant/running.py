@@ -31,7 +31,12 @@ async def find_workflow(turn: Turn, name: str | None) -> CurrentWorkflow | None:
 
 
 async def run_workflow(
-    turn: Turn, saved: CurrentWorkflow, given: Mapping[str, Any], *, note: str = ""
+    turn: Turn,
+    saved: CurrentWorkflow,
+    given: Mapping[str, Any],
+    *,
+    note: str = "",
+    limit_usd: float | None = None,
 ) -> AsyncIterator[Event | Outcome]:
     """Run `saved` with the inputs given, or ask for the first that is missing. Ends the turn either way."""
     workflow, problem_events = await _checked(turn, saved)
@@ -53,7 +58,7 @@ async def run_workflow(
     if read.wrong and not required:
         yield Outcome(f"Not run. {notes}", refused=True)
         return
-    async for event in _start(turn, saved, workflow, read.values):
+    async for event in _start(turn, saved, workflow, read.values, limit_usd):
         yield event
 
 
@@ -98,7 +103,11 @@ async def _checked(turn: Turn, saved: CurrentWorkflow) -> tuple[Workflow | None,
 
 
 async def _start(
-    turn: Turn, saved: CurrentWorkflow, workflow: Workflow, values: Mapping[str, Any]
+    turn: Turn,
+    saved: CurrentWorkflow,
+    workflow: Workflow,
+    values: Mapping[str, Any],
+    limit_usd: float | None,
 ) -> AsyncIterator[Event | Outcome]:
     engine = turn.house.engine
     run_id = await engine.start(
@@ -107,6 +116,7 @@ async def _start(
         owner=turn.owner,
         conversation_id=turn.context.conversation_id,
         message_id=turn.context.message_id,
+        limit_usd=limit_usd,
     )
     yield RunStarted(run_id, saved.name, dict(values))
     run = await engine.wait(run_id)

@@ -15,7 +15,16 @@ from chat.browser import proposals
 from chat.browser.asking import question_cards
 from chat.browser.card import act, acts, bullets, card, glyph, proof_state, tag
 from chat.browser.markdown import as_words, inline, one_line, plain, to_blocks, to_html
-from chat.browser.words import as_json, asks_models, count, duration, money, seconds_between, tokens_of
+from chat.browser.words import (
+    as_json,
+    asks_models,
+    count,
+    duration,
+    money,
+    seconds_between,
+    time_taken,
+    tokens_of,
+)
 from chat.events import Cost
 from chat.parts import Parts
 from chat.proof import proof_line
@@ -108,7 +117,11 @@ def _proposal_entries(message: Message, index: int, part: Mapping[str, Any]) -> 
             raw = "\n\n".join(str(question["text"]) for question in together)
             yield _entry(message, proposals.questions_card(together, place), raw=raw, data=data)
     elif part["text"].strip():
-        yield _entry(message, _text_blocks(message.parts[:index], part["text"]), raw=part["text"].strip())
+        text, raw = _text_blocks(message.parts[:index], part["text"]), part["text"].strip()
+        data = proposals.offer_data(part) if _about(part) == "run" else None
+        if data:
+            text += f'\n\n<div class="pl-offer" id="{place}"></div>'
+        yield _entry(message, text, raw=raw, data=data and {**data, "place": place})
 
 
 def _about(part: Mapping[str, Any]) -> str | None:
@@ -208,7 +221,13 @@ def _run_card(message: Message, index: int, part: Mapping[str, Any], runs: Runs)
         f'<span class="pl-tag {escape(status)}">{RUN_WORDS.get(status, status)}</span>'
         f"{act('Details', f'run:{run_id}')}"
     )
-    body = _run_steps(run.get("nodes") or ()) + _run_facts(run)
+    asked = [
+        q
+        for p in message.parts
+        if p["kind"] == "run_waiting" and p["run_id"] == run_id
+        for q in p["questions"]
+    ]
+    body = _run_steps(run.get("nodes") or ()) + _run_facts(run, asked)
     told = any(p["kind"] == "text" and p["text"].strip() for p in message.parts[index + 1 :])
     if ended and not told:
         body += _run_outcome(run)
@@ -246,11 +265,11 @@ def _took(node: Mapping[str, Any]) -> str:
     return duration(seconds_between(node.get("started_at"), node.get("ended_at")))
 
 
-def _run_facts(run: Mapping[str, Any]) -> str:
+def _run_facts(run: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
     if not run.get("ended_at"):
         return ""
     facts = [
-        duration(seconds_between(run.get("created_at"), run.get("ended_at"))),
+        time_taken(run, asked),
         *([tokens_of(run), f"cost {money(run.get('cost_usd'))}"] if asks_models(run) else []),
     ]
     return f'<div class="pl-facts">{" · ".join(fact for fact in facts if fact)}</div>'
@@ -305,6 +324,8 @@ def _error_card(message_id: str, part: Mapping[str, Any]) -> str:
     ways = act("Try again", f"retry:{message_id}")
     if str(part.get("code", "")).startswith("model"):
         ways += act("Set up a model", "settings")
+    if part.get("code") == "daily_cap":
+        ways += act("Change the cap", "settings:assistant")
     return card("error", head, f'{fix}<div class="pl-acts">{ways}</div>', role="alert")
 
 

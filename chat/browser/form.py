@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,7 @@ def _build(house: House, form: _Form) -> None:
         parts = [_component(form, field) for field in form.fields]
         if not parts:
             gr.Markdown("This workflow asks for nothing. Just run it.", elem_classes="pl-form-note")
+        budget = gr.Textbox(visible=False)  # its field is in the estimate below; the script puts it in
         trouble = gr.Markdown(visible=False, elem_id="pl-form-trouble")
         with gr.Row(elem_id="pl-form-acts"):
             start = gr.Button(
@@ -110,7 +112,9 @@ def _build(house: House, form: _Form) -> None:
         try:
             if owner is None:
                 raise InputError("You are not signed in any more.", "Load the page again and sign in.")
-            await house.service.start_run(owner, form.conversation, _inputs(form.fields, values))
+            inputs = _inputs(form.fields, values[:-1])
+            limit = limit_of(values[-1])
+            await house.service.start_run(owner, form.conversation, inputs, limit_usd=limit)
         except ParlanceError as error:
             return gr.Markdown(as_words(str(error)), visible=True)
         return gr.Markdown("", visible=False)
@@ -118,8 +122,9 @@ def _build(house: House, form: _Form) -> None:
     save.click(fn=None, js="() => parlance.saveAndRun()", api_visibility="private")
     start.click(
         run,
-        inputs=parts,
+        inputs=[*parts, budget],
         outputs=[trouble],
+        js="(...values) => [...values.slice(0, -1), parlance.budget()]",
         api_visibility="private",
         show_progress="hidden",
         concurrency_limit=None,
@@ -161,6 +166,22 @@ def _shown(field: Field, value: Any) -> Any:
     if field.type.name in NUMBERS and not field.enum:
         return "" if value is None else str(value)
     return "" if value is None else value
+
+
+def limit_of(text: str | None) -> float | None:
+    """A budget in US dollars as it was typed, None for none. InputError for what is no sum above zero."""
+    said = (text or "").strip().lstrip("$").replace(",", ".").strip()
+    if not said:
+        return None
+    try:
+        limit = float(said)
+    except ValueError:
+        limit = math.nan
+    if not 0 < limit < math.inf:
+        raise InputError(
+            f"“{text}” is no budget.", "Give it in US dollars, as 0.50, or leave it empty.", "budget"
+        )
+    return limit
 
 
 def _inputs(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Cards that propose something: a test, the outline of a big workflow, the mend of a run that failed, two questions.
+"""What proposes something: a test, the outline of a big workflow, the mend of a run that failed, two questions, a run.
 
 What is answered to them are the options of the question that follows. Where a card can be worked in, as an outline's
 order can be changed, the page's script builds that into it from the entry's `data`.
@@ -117,3 +117,10 @@ def questions_data(questions: Sequence[Part]) -> Data:
         for q in questions
     ]
     return {"kind": "questions", "questions": shown}
+
+
+def offer_data(part: Part) -> Data:
+    """What the script needs to say what a run that is offered will take, and to bound it. `yes` is the answer."""
+    about, options = part.get("about") or {}, part.get("options") or ()
+    told = {"workflow": str(about.get("workflow") or ""), "inputs": dict(about.get("inputs") or {})}
+    return {"kind": "offer", **told, "yes": str(options[0]["value"]) if options else ""}

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from chat.browser.asking import question_shown
 from chat.browser.cards import RUN_WORDS, outputs_shown
-from chat.browser.words import asks_models, count, duration, money, seconds_between, span, tokens_of
+from chat.browser.words import (
+    asks_models,
+    count,
+    duration,
+    money,
+    seconds_between,
+    span,
+    time_taken,
+    tokens_of,
+)
 from chat.graph_svg import graph_svg
 from engine.gates import warnings
 
@@ -89,7 +98,7 @@ def run_view(run: Mapping[str, Any], questions: Sequence[Mapping[str, Any]] = ()
         "word": RUN_WORDS.get(str(run.get("status")), str(run.get("status") or "running")),
         "created_at": run.get("created_at"),
         "ended": ended,
-        "seconds": duration(seconds_between(run.get("created_at"), run.get("ended_at"))),
+        "seconds": time_taken(run, questions),
         "tokens": tokens_of(run) if ended and asks_models(run) else "",
         "cost": money(run.get("cost_usd")) if ended and asks_models(run) else "",
         "models": ", ".join(dict.fromkeys(str(n["model"]) for n in run.get("nodes", ()) if n.get("model"))),
@@ -154,6 +163,7 @@ def estimate_view(found: Mapping[str, Any]) -> dict[str, Any]:
         **_ranges(found),
         "budget": money(found["budget_usd"]) if found["budget_usd"] is not None else "",
         "over": bool(over),
+        "most_usd": found["cost_usd"][1] if found["cost_usd"] else None,
         "unknown": list(found["unknown"]),
         "nodes": [
             {"id": node["id"], "model": node["model"] or "", "note": node["note"] or "", **_ranges(node)}

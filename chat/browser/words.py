@@ -32,13 +32,54 @@ def span(range_: Sequence[float] | None, word: Callable[[Any], str]) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """ "0.4 s", "12 s", "3 min 5 s"; nothing for None."""
+    """ "0.4 s", "12 s", "3 min 5 s", "2 h 5 min", "3 d 4 h"; nothing for None."""
     if seconds is None:
         return ""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    whole = round(seconds)
+    for big, name, small, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= big:
+            rest = whole % big // small
+            return f"{whole // big} {name}" + (f" {rest} {part}" if rest or small == 1 else "")
+    return f"{whole} s"
+
+
+def time_taken(run: Mapping[str, Any], questions: Sequence[Mapping[str, Any]] = ()) -> str:
+    """How long a run took, and apart from that how long it waited for people: "3.6 s, and 2 h waiting"."""
+    total = seconds_between(run.get("created_at"), run.get("ended_at"))
+    if total is None:
+        return ""
+    waited = waited_seconds(run, questions)
+    if waited < 1:
+        return duration(total)
+    return f"{duration(max(0.0, total - waited))}, and {duration(waited)} waiting"
+
+
+def waited_seconds(run: Mapping[str, Any], questions: Sequence[Mapping[str, Any]] = ()) -> float:
+    """How long a run that has ended waited for people, in seconds: what of it is not covered by other steps."""
+    nodes = run.get("nodes") or ()
+    asks = [(n.get("started_at"), n.get("ended_at")) for n in nodes if n.get("kind") == "ask"]
+    asks += [(q.get("asked_at"), q.get("answered_at") or run.get("ended_at")) for q in questions]
+    works = [
+        (n.get("started_at"), n.get("ended_at")) for n in nodes if n.get("kind") not in ("ask", "subflow")
+    ]
+    waiting = _moments(asks)
+    return _length([*waiting, *(busy := _moments(works))]) - _length(busy)
+
+
+def _moments(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[float, float]]:
+    known = [(str(start), str(end)) for start, end in pairs if start and end]
+    return [(datetime.fromisoformat(a).timestamp(), datetime.fromisoformat(b).timestamp()) for a, b in known]
+
+
+def _length(moments: Sequence[tuple[float, float]]) -> float:
+    """Of the union of stretches of time."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(moments):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

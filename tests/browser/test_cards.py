@@ -9,7 +9,7 @@ import pytest
 from chat.browser.cards import message_entries
 from chat.browser.compared import diff_rows
 from chat.browser.views import estimate_view, run_view, with_node
-from chat.browser.words import duration, money, seconds_between, tokens_of
+from chat.browser.words import duration, money, seconds_between, time_taken, tokens_of
 from sessions.conversations import Message
 
 NODE = {
@@ -172,15 +172,25 @@ def test_an_unknown_cost_is_unknown_and_never_nothing() -> None:
 
 
 def test_times_in_words() -> None:
-    assert [duration(s) for s in (None, 0.04, 9.96, 12.2, 125)] == [
-        "",
-        "0.0 s",
-        "10.0 s",
-        "12 s",
-        "2 min 5 s",
+    assert [duration(s) for s in (None, 0.04, 9.94, 9.96, 12.2, 59.6, 120)] == [
+        *("", "0.0 s", "9.9 s", "10 s", "12 s", "1 min 0 s", "2 min 0 s")
     ]
+    assert [duration(s) for s in (3600, 7500, 90_000)] == ["1 h", "2 h 5 min", "1 d 1 h"]
     assert seconds_between("2026-01-01T10:00:00.000Z", None) is None
     assert seconds_between("2026-01-01T10:00:00.000Z", "2026-01-01T10:00:01.500Z") == 1.5
+
+
+def test_a_run_tells_how_long_it_waited_apart_from_what_it_did() -> None:
+    at = "2026-01-01T10:{}.000Z".format
+    ask = {**NODE, "id": "fine", "kind": "ask", "started_at": at("00:02"), "ended_at": at("01:02")}
+    work = {**NODE, "id": "work", "started_at": at("00:52"), "ended_at": at("01:05")}
+    run = {**RUN, "nodes": [NODE, ask, work]}
+    assert time_taken(run) == "15 s, and 50 s waiting"  # ten seconds of the waiting it worked, too
+    assert (
+        time_taken({**run, "nodes": [NODE]}, [{"asked_at": at("00:05"), "answered_at": None}])
+        == "5.0 s, and 1 min 0 s waiting"
+    )
+    assert time_taken(RUN) == "1 min 5 s"
 
 
 def test_a_node_takes_the_place_of_the_same_visit_and_attempt() -> None:

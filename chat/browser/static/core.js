@@ -179,6 +179,17 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     return new Date(iso).toLocaleDateString(undefined, { day: "numeric", month: "short" });
   };
 
+  // As the server says it: "0.4 s", "12 s", "3 min 5 s", "2 h 5 min".
+  P.duration = (seconds) => {
+    if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+    const whole = Math.round(seconds);
+    for (const [big, name, small, part] of [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]]) {
+      const rest = Math.floor((whole % big) / small);
+      if (whole >= big) return `${Math.floor(whole / big)} ${name}${rest || small === 1 ? ` ${rest} ${part}` : ""}`;
+    }
+    return `${whole} s`;
+  };
+
   // On a phone one pane shows at a time.
   P.pane = (name) => {
     document.body.dataset.plPane = name;

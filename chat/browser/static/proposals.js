@@ -11,6 +11,7 @@
     outline: (card, entry) => (isLast(entry) ? outline(card, entry.data) : null),
     questions: (card, entry) => (isLast(entry) ? questions(card, entry.data) : null),
     fix: (card, entry) => fix(card, entry.data),
+    offer: (card, entry) => P.offer(entry.data),
   };
 
   // Anew where Gradio has drawn anew, and gone where the conversation went on.

@@ -12,15 +12,38 @@
   let list = null;
   let asked = "";
 
-  // The form is made when the tab is open, once per version and once more after a run began elsewhere.
-  P.formKey = () => (asked === "{}" ? asked : JSON.stringify({ ...JSON.parse(asked), typed: kept }));
-  // What stands in the form is put into the next one too.
-  let kept = null;
+  // The form is made when the tab is open, once per version and once more after a run began elsewhere. What somebody
+  // typed into it stands in the next one too, whoever made the version; defaults that nobody touched are the new ones.
+  P.formKey = () => (asked === "{}" ? asked : JSON.stringify({ ...JSON.parse(asked), typed: kept || touched() }));
+  let kept = null; // all of a form that is to run as it stands
   P.keepForm = (keeps) => (kept = keeps ? typed() : null);
   const typed = () => Object.fromEntries(P.$$('#pl-form [id^="pl-input-"]').flatMap((field) => {
-    const control = P.$("textarea, input", field);
-    return control ? [[field.id.slice("pl-input-".length), control.type === "checkbox" ? control.checked : control.value]] : [];
+    const control = controlOf(field);
+    return control ? [[nameOf(field), valueOf(control)]] : [];
   }));
+  const controlOf = (field) => P.$("textarea, input", field);
+  const valueOf = (control) => (control.type === "checkbox" ? control.checked : control.value);
+  const nameOf = (field) => field.id.slice("pl-input-".length);
+
+  // What each field held when somebody first went into it.
+  const about = () => `${P.conversation} ${P.workflow?.name}`;
+  let first = { of: null, values: new Map() };
+  const touched = () => {
+    if (first.of !== about()) return null;
+    return Object.fromEntries(Object.entries(typed()).filter(([name, value]) => first.values.has(name) && first.values.get(name) !== value));
+  };
+  const remember = (fields, value) => {
+    if (first.of !== about()) first = { of: about(), values: new Map() };
+    for (const field of fields) if (!first.values.has(nameOf(field))) first.values.set(nameOf(field), value(field));
+  };
+  const fieldsIn = () => P.$$('#pl-form [id^="pl-input-"]').filter(controlOf);
+  for (const kind of ["focusin", "pointerdown"]) {
+    document.addEventListener(kind, (event) => {
+      const field = event.target.closest?.('#pl-form [id^="pl-input-"]');
+      if (field && controlOf(field)) remember([field], (each) => valueOf(controlOf(each)));
+      if (event.target.closest?.("#pl-example")) remember(fieldsIn(), () => null); // an example is as good as typed
+    }, true);
+  }
   P.askForm = () => {
     if (!root) return;
     const key = P.workflow ? JSON.stringify({ conversation: P.conversation, version: `${P.workflow.name}@${P.workflow.version}`, server: P.server }) : "{}";
@@ -112,14 +135,14 @@
         run.ended && Object.keys(run.raw_outputs).length > 0 && P.copyButton("Copy the outputs", () => P.outputsAsText(run)),
         run.ended && Object.keys(run.raw_outputs).length > 0 && button("Download", { onclick: () => download(run), "aria-label": "Download the outputs as JSON" }, "down")),
       el("dl", { class: "pl-facts-list" },
-        ...fact("Time", run.ended ? run.seconds : since(run)), ...fact("Tokens", run.tokens), ...fact("Cost", run.cost), ...fact("Model", run.models),
+        ...fact("Time", run.ended ? run.seconds : since(run)), ...fact("Tokens", run.tokens.replace(/ ?tokens ?/, "")), ...fact("Cost", run.cost), ...fact("Model", run.models),
         el("div", {}, el("dt", {}, "Run"), el("dd", { class: "pl-run-id" }, run.run_id.slice(0, 8), P.copyButton("Copy the id of this run", () => run.run_id)))));
   };
 
   // While the server is not heard of, nobody knows whether the run still goes on: the clock stands.
   const since = (run) => {
     if ("plLost" in document.body.dataset) return P.$(".pl-facts-list dd", facts)?.textContent || "";
-    return `${Math.max(0, Math.round((Date.now() - new Date(run.created_at || Date.now())) / 1000))} s`;
+    return P.duration(Math.max(0, Math.floor((Date.now() - new Date(run.created_at || Date.now())) / 1000)) || 0).replace(/\.0 s$/, " s");
   };
   setInterval(() => {
     if (!root || !P.run || P.run.ended || !root.offsetParent || "plLost" in document.body.dataset) return;
@@ -134,11 +157,16 @@
     const open = P.$(".pl-nodes", body)?.open;
     const parts = [];
     if (run.error) parts.push(el("div", { class: "pl-run-error", role: "alert" }, run.error));
+    if (/The budget of .* (does not allow|can't be kept)/.test(run.error || "")) parts.push(overBudget(run));
     for (const words of run.warnings) parts.push(el("div", { class: "pl-run-warning" }, words));
     if (run.outputs.length) parts.push(el("div", { class: "pl-outcome" }, ...run.outputs.map((output) => outputOf(run, output))));
     if (run.nodes.length) parts.push(P.timeline(run, open ?? run.status === "failed"));
     return parts;
   };
+
+  const overBudget = (run) =>
+    el("div", { class: "pl-newer pl-over-budget" }, el("span", {}, `It stopped before a call that could have passed its budget. ${run.cost && run.cost !== "unknown" ? `Until then it cost ${run.cost}.` : "Nothing more was spent."}`),
+      button("Change the budget", { onclick: () => { const field = P.$(".pl-run-budget"); field.scrollIntoView({ block: "center" }); field.focus(); field.select(); } }));
 
   // A long output shows its beginning; all of it comes as plain text, which stays quick however long it is.
   const outputOf = (run, output) => {

@@ -39,7 +39,26 @@
     const shown = opened.has(key);
     const toggle = parts.length > 0 && el("button", { type: "button", class: "pl-parts", "aria-expanded": String(shown),
       onclick: () => (opened[shown ? "delete" : "add"](key), P.parts.run.show()) }, `${elements} part${elements === 1 ? "" : "s"}`);
-    return [...row(node, scale, toggle), ...(shown ? parts.flatMap((part) => row(part, scale, null, true)) : [])];
+    const runs = below.get(key);
+    const steps = node.kind === "subflow" && !parts.length && el("button", { type: "button", class: "pl-parts", "aria-expanded": String(shown),
+      onclick: () => (opened[shown ? "delete" : "add"](key), shown || load(run, node, key), P.parts.run.show()) }, "its steps");
+    return [...row(node, scale, toggle || steps), ...(shown ? parts.flatMap((part) => row(part, scale, null, true)) : []), ...(shown && steps ? inside(runs, scale) : [])];
+  };
+
+  // The steps of a sub-workflow are those of other runs, asked for when somebody wants to see them.
+  const below = new Map();
+  const load = async (run, node, key) => {
+    const answer = await P.call("below", { run: run.run_id, node: node.id }, { quiet: true });
+    below.set(key, answer);
+    P.parts.run.show();
+  };
+  const inside = (found, scale) => {
+    const said = (words) => [el("tr", { class: "part" }, el("td", { colspan: 4, class: "pl-faint" }, words))];
+    if (!found) return said("Asking …");
+    if (found.error) return said(found.error);
+    if (!found.runs.length) return said("It has not begun.");
+    return [...found.runs.flatMap((child) => [...(found.runs.length > 1 ? said(child.path) : []), ...child.nodes.filter((node) => !partOf(node)).flatMap((node) => row(node, scale, null, true))]),
+      ...(found.more ? said(`… and ${found.more} more`) : [])];
   };
 
   const row = (node, scale, toggle, part) => {

@@ -28,7 +28,8 @@
       if (about !== now()) {
         about = now();
         pick(versions[0].version);
-      } else draw();
+      } else if (!shown?.proof) ask(); // what is verified is kept with the version some moments after it
+      else draw();
     },
   };
 
@@ -57,8 +58,6 @@
     tests = found.tests || [];
     draw();
   };
-  // What is verified is kept with the version, perhaps some seconds after it.
-  P.proved = () => root && about === now() && ask();
 
   const draw = () => {
     if (!root || !P.workflow) return;
