@@ -66,11 +66,20 @@ def test_the_page_on_running_names_what_there_is() -> None:
         assert found.verb == words[0]
 
 
+def test_the_page_on_versions_names_what_there_is() -> None:
+    """Each command of its table is understood."""
+    rows = re.findall(r"`app\.py ([^`]+)`", (ROOT / "docs" / "versions.md").read_text())
+    assert len(rows) >= 9
+    for row in rows:
+        words = row.replace("[", "").replace("]", "").split()
+        assert _parser("0").parse_args(words).verb == words[0]
+
+
 def test_the_api_page_names_addresses_that_there_are() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     source = "".join(path.read_text() for path in (ROOT / "chat" / "api").glob("*.py"))
     known = {re.sub(r"\{[^}]+\}", "{}", a) for a in re.findall(r'"(/[a-z_{}/:]+)"', source)}
-    for address in re.findall(r"`(?:GET|POST) /api(/[^`]*)`", page):
+    for address in re.findall(r"`(?:GET|POST|PATCH|DELETE) /api(/[^` ]*)", page):
         assert re.sub(r"\{[^}]+\}", "{}", address) in known, address
 
 
