@@ -3,7 +3,7 @@
   "use strict";
   const P = window.parlance;
   const { el, button } = P;
-  const LARGEST = 1_000_000; // characters of a workflow
+  const LARGEST = 2_000_000; // characters of a share file
   let dialog = null;
 
   // --- getting hold of it ---
@@ -42,7 +42,7 @@
 
   P.takeFile = async (file) => {
     if (!isYaml(file)) return P.toast(`“${file.name}” is not a workflow.`, "Drop a YAML file: a workflow, or a share file of Parlance.");
-    if (file.size > LARGEST) return P.toast(`“${file.name}” is too large for a workflow.`, `It has ${(file.size / 1e6).toFixed(1)} MB; 1 MB is the most.`);
+    if (file.size > LARGEST) return P.toast(`“${file.name}” is too large for a workflow.`, `It has ${(file.size / 1e6).toFixed(1)} MB; 2 MB is the most.`);
     let text;
     try {
       text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
@@ -73,13 +73,15 @@
     const mend = () => {
       dialog.close();
       P.open(null);
-      P.takeDraft({ yaml: text });
+      P.takeDraft({ yaml: found.yaml });
     };
     const problems = found.problems.slice(0, 12).map((p) => el("li", { class: p.severity }, el("span", { class: "pl-line" }, `line ${p.line}`), el("span", {}, p.message)));
     dialog.body.replaceChildren(
       el("section", {},
         el("h3", {}, found.name || file),
         el("p", { class: "pl-faint" }, found.description || file),
+        found.tests > 0 && el("p", { class: "pl-faint" }, `With ${found.tests} test${found.tests === 1 ? "" : "s"}.`),
+        !found.whole && el("p", { class: "pl-run-warning" }, "Its text was changed after it was shared."),
         el("div", { class: "pl-verdict" }, el("span", { class: `pl-dot ${found.ok ? (problems.length ? "waiting" : "ok") : "failed"}` }), el("span", {}, found.problems.length ? `${found.verdict} in ${file}` : "No problems")),
         problems.length > 0 && el("ul", { class: "pl-problem-list" }, ...problems),
         found.problems.length > problems.length && el("p", { class: "pl-faint" }, `and ${found.problems.length - problems.length} more`)),
