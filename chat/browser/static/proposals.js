@@ -54,8 +54,8 @@
       act.setAttribute("aria-label", `${act.title}: ${sentence}`);
       act.replaceChildren(icon(struck ? "back" : "close"));
     };
-    const rowOf = (sentence) => {
-      const row = el("li", { draggable: "true", tabindex: 0, "aria-label": `${sentence}. Alt with an arrow key moves it, Delete strikes it.` },
+    const rowOf = (sentence, n) => {
+      const row = el("li", { "data-number": n === undefined ? null : n + 1, draggable: "true", tabindex: 0, "aria-label": `${sentence}. Alt with an arrow key moves it, Delete strikes it.` },
         el("span", { class: "pl-grip", "aria-hidden": "true" }), el("span", { class: "pl-outline-words" }, sentence),
         el("span", { class: "pl-outline-acts" },
           small("up", `Move up: ${sentence}`, "up", () => move(row, -1)), small("drop", `Move down: ${sentence}`, "down", () => move(row, 1)),
@@ -77,7 +77,7 @@
       if (after !== dragged.nextElementSibling) list.insertBefore(dragged, after || null);
     });
     list.addEventListener("drop", (event) => event.preventDefault());
-    list.append(...data.steps.map(rowOf));
+    list.append(...data.steps.map((sentence, n) => rowOf(sentence, n)));
     tell();
 
     const more = el("input", { type: "text", maxlength: 300, placeholder: "Add a step …", "aria-label": "Add a step" });
@@ -90,14 +90,30 @@
       more.focus();
     };
     const send = () => {
-      const kept = rows().filter((row) => !row.classList.contains("struck")).map(words);
+      const kept = rows().filter((row) => !row.classList.contains("struck"));
       if (!kept.length) return P.toast("No step is left.", "Put one back, or say in the chat what you want instead.");
-      const same = kept.length === data.steps.length && kept.every((sentence, n) => sentence === data.steps[n]);
-      P.send(same ? data.answer : ["Build it with these steps:", ...kept.map((sentence, n) => `${n + 1}. ${sentence}`)].join("\n"));
+      P.send([...orders(kept, data.steps.length), data.answer].join("\n"));
     };
     return el("div", { class: "pl-worked" }, list, said,
       el("form", { class: "pl-outline-more", onsubmit: add }, more, button("Add", { onclick: add }, "plus")),
       el("div", { class: "pl-acts" }, button("Build it", { class: "main", onclick: send })));
+  };
+
+  // What was changed, said as a person would say it: numbers are those of the list as it came.
+  const orders = (kept, count) => {
+    const numbers = kept.map((row) => Number(row.dataset.number)).filter(Boolean);
+    const struck = Array.from({ length: count }, (_, n) => n + 1).filter((n) => !numbers.includes(n));
+    const sorted = numbers.every((number, n) => !n || numbers[n - 1] < number);
+    const added = kept.map((row, n) => {
+      if (row.dataset.number) return null;
+      const before = kept.slice(0, n).findLast((other) => other.dataset.number);
+      const words = P.$(".pl-outline-words", row).textContent.replaceAll("”", "’");
+      return `Add “${words}” ${before ? `after ${before.dataset.number}` : "at the start"}`;
+    });
+    return [
+      ...(!sorted ? [`Order: ${numbers.join(", ")}`] : struck.length ? [`Drop ${struck.join(", ")}`] : []),
+      ...added.filter(Boolean).reverse(), // each comes right behind its neighbour: the last one first
+    ];
   };
 
   // --- two questions at once ---
