@@ -6,6 +6,7 @@ each round of which is kept only where it leaves fewer problems.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from engine.mend_text import unwrap
 from engine.problems import Problem
 
 MAX_ROUNDS = 12
+LONGEST = 200_000
+"""Characters of a text that is mended before it is checked; no model writes as many in one answer."""
 Check = Callable[[str], Awaitable[Checked]]
 
 
@@ -45,8 +48,8 @@ def mend_text(text: str) -> tuple[str, list[str]]:
 async def mend(text: str, check: Check, base: str | None = None) -> Mended:
     """Mend a document and check it. What stands in `base`, the document that was edited, is left as it is."""
     said: list[str] = []
-    if base is None:
-        text, said = mend_text(text)
+    if base is None and len(text) <= LONGEST:
+        text, said = await asyncio.to_thread(mend_text, text)
     checked = await check(text)
     for _ in range(MAX_ROUNDS):
         certain = _within(checked, base)

@@ -24,23 +24,14 @@ _KINDS = frozenset(("prompt", "code", "tool", "ask", "workflow", "agent"))
 def mend_shape(text: str) -> tuple[str, list[str]]:
     """The text in the format's shape, and what was changed, in words."""
     said: list[str] = []
-    for mend in (
-        _unwrapped,
-        _versioned,
-        _fields_below,
-        _listed_fields,
-        _listed_nodes,
-        _named,
-        _typed,
-        _arrows,
-        _edge_keys,
-    ):
-        document = read_document(text)
+    document = read_document(text)
+    for mend in MENDS:
         if not isinstance(document.data, dict):
             return text, said
         found = mend(document)
         if found is not None:
             text, words = found
+            document = read_document(text)
             said.append(words)
     return text, said
 
