@@ -84,7 +84,8 @@ async def _summary(
             await turn.house.summaries.keep(turn.context.conversation_id, last, text)
         return text
     beginnings = [" ".join(line.split())[:BEGINNING] for line in lines]
-    return "\n".join(filter(None, (before, *_last_that_fit(beginnings, SUMMARY_TOKENS * 2))))
+    first, rest = beginnings[:1], beginnings[1:]  # what it began with is what most of it is about
+    return "\n".join(filter(None, (before, *first, *_last_that_fit(rest, SUMMARY_TOKENS * 2))))
 
 
 async def _ask(turn: Turn, before: str, lines: Sequence[str]) -> str | None:

@@ -53,6 +53,7 @@ class Talk:
     workflows: Workflows
     conversation: str
     db: Database
+    assistant: Assistant
 
     async def say(self, text: str) -> list[Event]:
         message = await self.service.post(OWNER, self.conversation, text)
@@ -115,7 +116,7 @@ async def open_talk(
     await service.recover()
     conversation = conversation or (await service.create(OWNER)).id
     try:
-        yield Talk(service, engine, fake, workflows, conversation, db)
+        yield Talk(service, engine, fake, workflows, conversation, db, assistant)
     finally:
         await service.close()
         await engine.close()
