@@ -6,6 +6,7 @@ rounds and the rule that nothing wrong is saved hold everywhere.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class Drafting:
         if before is None:
             yield Outcome("There is no workflow to edit yet. Write one with write_workflow.")
             return
-        text, wrong = apply_edits(before, edits)
+        text, wrong = await asyncio.to_thread(apply_edits, before, edits)
         if wrong:
             async for event in self._refuse(before, wrong, base):
                 yield event
