@@ -42,7 +42,7 @@ RUN = {
 }
 
 
-def _answer(
+def answer_of(
     *parts: dict[str, Any], status: str = "ok", phase: str | None = None, reply_to: str | None = "u"
 ) -> Message:
     return Message(
@@ -83,7 +83,7 @@ def test_a_step_becomes_a_card_that_opens_and_says_how_it_went() -> None:
         "seconds": None,
     }
     running, done = (
-        message_entries(_answer(part))[0]["metadata"]
+        message_entries(answer_of(part))[0]["metadata"]
         for part in (step, {**step, "status": "failed", "seconds": 1.25})
     )
     assert running["status"] == "pending"
@@ -95,17 +95,17 @@ def test_a_step_becomes_a_card_that_opens_and_says_how_it_went() -> None:
 
 
 def test_a_silent_live_answer_shows_a_sign_of_life() -> None:
-    assert "pl-typing" in _shown(_answer(status="live", phase="answering"))[0]
-    assert "Comes after" in _shown(_answer(status="live", phase="queued"))[0]
+    assert "pl-typing" in _shown(answer_of(status="live", phase="answering"))[0]
+    assert "Comes after" in _shown(answer_of(status="live", phase="queued"))[0]
     text = {"kind": "text", "text": "So far"}
-    assert _shown(_answer(text, status="live")) == ["<p>So far</p>"]
+    assert _shown(answer_of(text, status="live")) == ["<p>So far</p>"]
 
 
 @pytest.mark.parametrize(
     ("status", "words", "again"), [("stopped", "Stopped.", False), ("interrupted", "Interrupted", True)]
 )
 def test_a_cut_answer_says_so(status: str, words: str, again: bool) -> None:
-    last = _shown(_answer({"kind": "text", "text": "So far"}, status=status))[-1]
+    last = _shown(answer_of({"kind": "text", "text": "So far"}, status=status))[-1]
     assert words in last
     assert ("retry:m" in last) is again
 
@@ -113,7 +113,7 @@ def test_a_cut_answer_says_so(status: str, words: str, again: bool) -> None:
 def test_options_stand_on_the_last_entry() -> None:
     question = {"kind": "question", "text": "Which?", "options": [{"label": "A", "value": "take a"}]}
     cost = {"kind": "cost", "model": "x/y", "prompt_tokens": 1, "completion_tokens": None, "cost_usd": None}
-    entries = message_entries(_answer(question, cost))
+    entries = message_entries(answer_of(question, cost))
     assert [entry["options"] for entry in entries[:-1]] == [None]
     assert entries[-1]["options"] == [{"label": "A", "value": "take a"}]
     assert "x/y · tokens unknown · cost unknown" in entries[-1]["content"][0]["text"]
@@ -122,12 +122,12 @@ def test_options_stand_on_the_last_entry() -> None:
 def test_a_run_card_shows_the_outputs_unless_words_tell_them() -> None:
     started = {"kind": "run_started", "run_id": "r1", "workflow": "greet", "inputs": {}}
     ended = {"kind": "run_ended", "run_id": "r1", "status": "ok", "run": RUN}
-    (card,) = _shown(_answer(started, ended, reply_to=None))
+    (card,) = _shown(answer_of(started, ended, reply_to=None))
     for words in ("greet", "done", "first", "1.5 s", "1 min 5 s", "15 tokens", "cost unknown"):
         assert words in card
     assert "<strong>Hi</strong> &lt;b&gt;you&lt;/b&gt;" in card
     assert "empty" not in card
-    told = _shown(_answer(started, ended, {"kind": "text", "text": "It says hi."}))
+    told = _shown(answer_of(started, ended, {"kind": "text", "text": "It says hi."}))
     assert "pl-outcome" not in told[0]
     assert told[1] == "<p>It says hi.</p>"
 
@@ -135,7 +135,7 @@ def test_a_run_card_shows_the_outputs_unless_words_tell_them() -> None:
 def test_a_running_run_is_shown_from_what_is_known_of_it() -> None:
     started = {"kind": "run_started", "run_id": "r1", "workflow": "greet", "inputs": {}}
     live = {"run_id": "r1", "status": "running", "nodes": [{**NODE, "status": "running", "ended_at": None}]}
-    (card,) = _shown(_answer(started, status="live"), runs={"r1": live})
+    (card,) = _shown(answer_of(started, status="live"), runs={"r1": live})
     assert "running" in card
     assert '<span class="pl-dot running"></span><span>first</span>' in card
 
@@ -150,12 +150,12 @@ def test_problems_and_errors_say_where_and_what_to_do() -> None:
         "message": "No <node>",
         "patch": None,
     }
-    (card,) = _shown(_answer({"kind": "problems", "yaml": "a: 1", "problems": [problem]}))
+    (card,) = _shown(answer_of({"kind": "problems", "yaml": "a: 1", "problems": [problem]}))
     assert "line 7" in card
     assert "No &lt;node&gt;" in card
     assert 'value="mend:m:0"' in card
     (card,) = _shown(
-        _answer({"kind": "error", "code": "model_auth", "message": "No key.", "fix": "Paste one."})
+        answer_of({"kind": "error", "code": "model_auth", "message": "No key.", "fix": "Paste one."})
     )
     assert "No key." in card
     assert "Paste one." in card
@@ -210,7 +210,7 @@ def test_where_no_model_could_be_asked_nothing_is_said_of_tokens_and_cost() -> N
         assert (view["tokens"], view["cost"]) == (("tokens unknown", "unknown") if says else ("", ""))
         started = {"kind": "run_started", "run_id": "r1", "workflow": "greet", "inputs": {}}
         ended = {"kind": "run_ended", "run_id": "r1", "status": "ok", "run": run}
-        assert ("cost unknown" in _shown(_answer(started, ended))[0]) is says
+        assert ("cost unknown" in _shown(answer_of(started, ended))[0]) is says
 
 
 def test_a_run_that_is_under_way_has_no_outputs_or_sums_yet() -> None:
@@ -251,14 +251,14 @@ BEGUN = {"kind": "run_started", "run_id": "r1", "workflow": "greet", "inputs": {
 
 
 def test_an_open_question_has_a_button_for_each_option_that_says_where_the_answer_goes() -> None:
-    _, card = _shown(_answer(BEGUN, WAITS))
+    _, card = _shown(answer_of(BEGUN, WAITS))
     assert "Pay <strong>it</strong>? &lt;b&gt;now&lt;/b&gt;" in card
     assert 'value="answer:r1:sub%2Fpay%5B3%5D:2:yes%3A%20all"' in card
     assert card.count("<button") == 2
 
 
 def test_a_question_without_options_is_answered_in_a_dialog() -> None:
-    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [{**QUESTION, "options": []}]}))
+    _, card = _shown(answer_of(BEGUN, {**WAITS, "questions": [{**QUESTION, "options": []}]}))
     assert 'value="reply:r1:sub%2Fpay%5B3%5D:2:Pay%20%2A%2Ait' in card
 
 
@@ -272,7 +272,7 @@ def test_a_question_without_options_is_answered_in_a_dialog() -> None:
 )
 def test_an_answered_question_says_by_whom(by: str, words: str) -> None:
     answered = {**QUESTION, "answer": "no", "answered_at": "2026-01-01T11:00:00.000Z", "answered_by": by}
-    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [answered]}))
+    _, card = _shown(answer_of(BEGUN, {**WAITS, "questions": [answered]}))
     assert "<strong>no</strong>" in card
     assert words in card
     assert "<button" not in card
@@ -280,13 +280,13 @@ def test_an_answered_question_says_by_whom(by: str, words: str) -> None:
 
 def test_a_question_that_nobody_answered_in_time_names_no_default() -> None:
     late = {**QUESTION, "answered_at": "2026-01-01T11:00:00.000Z", "answered_by": "timeout", "default": None}
-    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [late]}))
+    _, card = _shown(answer_of(BEGUN, {**WAITS, "questions": [late]}))
     assert "answered by nobody in time<" in card
 
 
 def test_a_doubt_says_in_words_what_each_choice_does() -> None:
     doubt = {**QUESTION, "kind": "effect", "options": ["did happen", "try again", "stop"]}
-    _, card = _shown(_answer(BEGUN, {**WAITS, "questions": [doubt]}))
+    _, card = _shown(answer_of(BEGUN, {**WAITS, "questions": [doubt]}))
     for words in ("May have happened", "It did happen: go on", "It did not: try again", "Stop the run"):
         assert words in card
     assert "answer:r1:sub%2Fpay%5B3%5D:2:try%20again" in card
@@ -299,7 +299,7 @@ def test_a_question_of_a_run_that_has_ended_can_be_answered_no_more() -> None:
         "status": "cancelled",
         "run": {**RUN, "status": "cancelled"},
     }
-    cards = _shown(_answer(BEGUN, WAITS, ended))
+    cards = _shown(answer_of(BEGUN, WAITS, ended))
     assert "The run ended without an answer." in cards[1]
     assert "answer:" not in cards[1]
     assert run_view(RUN, [QUESTION])["questions"][0]["open"] is False
@@ -336,9 +336,9 @@ def test_of_a_long_result_the_card_has_the_beginning() -> None:
         "status": "ok",
         "run": {**RUN, "outputs": {"greeting": long}},
     }
-    (card,) = _shown(_answer(BEGUN, ended, reply_to=None))
+    (card,) = _shown(answer_of(BEGUN, ended, reply_to=None))
     assert len(card) < 5000
     assert 'value="run:r1">Show all' in card
-    told = _shown(_answer(BEGUN, ended, {"kind": "text", "text": long}))
+    told = _shown(answer_of(BEGUN, ended, {"kind": "text", "text": long}))
     assert len(told[1]) < 5000
     assert "of 25,000 characters" in told[1]

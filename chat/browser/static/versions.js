@@ -127,7 +127,7 @@
     const title = other ? `Version ${picked} compared with version ${other}` : `Version ${picked}`;
     return el("div", { class: "pl-diff" },
       el("div", { class: "pl-diff-head" }, el("label", {}, "Compared with ", choice), el("span", { class: "pl-grow" }), ...P.diffCounts(shown.rows),
-        button("Side by side", { class: "pl-wide-only", onclick: () => P.diffDialog(title, shown.rows), "aria-haspopup": "dialog", "data-keep": "beside" }, "beside")),
+        other > 0 && button("Side by side", { class: "pl-wide-only", onclick: () => P.diffDialog(title, shown.rows), "aria-haspopup": "dialog", "data-keep": "beside" }, "beside")),
       P.diffRows(shown.rows));
   };
 
