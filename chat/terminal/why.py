@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from chat.library import Why
 from chat.terminal.files import is_file_name, read_text
 from chat.terminal.house import OWNER, House
 from chat.terminal.lists import collect
+from chat.why import Why
 from engine.errors import InputError
 
 AUTHORS = {
