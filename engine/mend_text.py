@@ -149,6 +149,8 @@ def _object(text: str) -> str | None:
 
 def _one_document(text: str) -> str:
     """Without `---` and `...` at the ends; without a second copy; without `---` between the parts of one document."""
+    if read_document(text).root is not None:
+        return text
     parts = [
         part
         for part in re.split(r"^(?:---|\.\.\.)[ \t]*\r?$\n?", text, flags=re.MULTILINE)
