@@ -12,7 +12,9 @@ __all__ = ["OPS", "Edit", "apply_edits", "numbered", "read_edits"]
 
 def read_edits(items: Sequence[Mapping[str, Any]]) -> list[Edit]:
     """The edits of an action's arguments, which fit its schema."""
-    return [Edit(item.get("op") or "replace", item["at"], item.get("text") or "") for item in map(_normal, items)]
+    return [
+        Edit(item.get("op") or "replace", item["at"], item.get("text") or "") for item in map(_normal, items)
+    ]
 
 
 def _normal(item: Mapping[str, Any]) -> Mapping[str, Any]:
