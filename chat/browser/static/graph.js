@@ -42,7 +42,10 @@
 
   const draw = (root) => {
     const small = root.classList.contains("pl-run-graph");
-    if (!P.workflow) return root.replaceChildren(...(small ? [] : [nothing()]));
+    if (!P.workflow) {
+      delete root.dataset.svg;
+      return root.replaceChildren(...(small ? [] : [nothing()]));
+    }
     if (root.dataset.svg === P.workflow.name + P.workflow.version && root.firstChild) return colour(root);
     root.dataset.svg = P.workflow.name + P.workflow.version;
     // Two pictures of one workflow must not share ids: each place gets its own.
