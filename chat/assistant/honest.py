@@ -7,6 +7,7 @@ place. All other text passes as it comes. The words, by language, stand in `conf
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,15 +15,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from chat.assistant.turn import OPENED
+from chat.assistant.turn import OPENED, Turn
 from chat.events import DraftChanged, Event, Fix, RunEnded, RunStarted, Text
 from chat.events import TestProposed as Proposed
 
 Kind = Literal["done", "fixed", "checked", "tested"]
+KINDS: tuple[Kind, ...] = ("tested", "checked", "fixed", "done")
 FILE = Path(__file__).resolve().parent.parent.parent / "configs" / "prompts" / "honest.yaml"
 MOST_HELD = 800
 """Characters that wait for a claim to be borne out; past that they are shown, and put right at the end."""
 _ENDS = re.compile(r"[.!?…](?=[\s\"'”»)*_])|[。！？]|\n")
+_WORD = re.compile(r"\w+")
+_LAST_WORD = re.compile(r"\w+\Z")
+LONGEST, LONGEST_SENTENCE = 60, 2000
+"""Letters of a word, and of a sentence, that are looked at."""
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -79,50 +85,98 @@ class _Language:
     instead: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Where a claim may begin: languages by word, the same of scripts without spaces, and every beginning of a word."""
+
+    plain: Mapping[str, frozenset[str]]
+    dense: Mapping[str, frozenset[str]]
+    begins: frozenset[str]
+    in_dense: re.Pattern[str]
+
+    def languages(self, word: str) -> frozenset[str]:
+        """Whose word it is, with up to two letters at its end that are not in the list."""
+        low = word.casefold()
+        return self.plain.get(low) or self.plain.get(low[:-1]) or self.plain.get(low[:-2]) or frozenset()
+
+
+async def honest_about(turn: Turn) -> Honest:
+    """For the words of this turn: it knows what was proved of the workflow that the turn is about."""
+    await asyncio.to_thread(warm)
+    record = Record()
+    if turn.workflow is not None:
+        found = await turn.house.workflows.get(turn.owner, turn.workflow.name, turn.workflow.version)
+        record.proof(found.proof)
+    return Honest(record)
+
+
+def warm() -> None:
+    """Read the words, which takes a moment: not while somebody waits."""
+    words()
+    for name in _file():
+        _language(name)
+
+
 @cache
-def _languages() -> Mapping[str, _Language]:
-    return {
-        name: _Language(
-            {kind: re.compile("|".join(rules), re.IGNORECASE) for kind, rules in found["claims"].items()},
-            re.compile("|".join(found["denied"]), re.IGNORECASE),
-            found["instead"],
-        )
-        for name, found in _file().items()
-    }
+def _language(name: str) -> _Language:
+    found = _file()[name]
+    return _Language(
+        {kind: re.compile("|".join(rules), re.IGNORECASE) for kind, rules in found["claims"].items()},
+        re.compile("|".join(found["denied"]), re.IGNORECASE),
+        found["instead"],
+    )
 
 
 @cache
 def _file() -> Mapping[str, Any]:
     import yaml
 
-    found: Mapping[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Mapping[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), loader)  # noqa: S506 - safe loaders
     return found
 
 
 @cache
-def _words() -> tuple[re.Pattern[str], frozenset[str], int]:
-    """Where a claim may begin: the words as a pattern, every beginning of one, and the length of the longest."""
-    words = sorted({str(word).casefold() for found in _file().values() for word in found["words"]}, key=len)[
-        ::-1
-    ]
-    plain = [word for word in words if not _CJK.search(word)]
-    dense = [word for word in words if _CJK.search(word)]
-    pattern = rf"\b(?:{'|'.join(map(re.escape, plain))})\w{{0,2}}\b|{'|'.join(map(re.escape, dense))}"
-    begins = frozenset(word[:n] for word in words for n in range(1, len(word) + 1))
-    return re.compile(pattern, re.IGNORECASE), begins, len(words[0]) + 2
+def words() -> _Words:
+    """All words of all languages."""
+    plain: dict[str, set[str]] = {}
+    dense: dict[str, set[str]] = {}
+    for name, found in _file().items():
+        for word in found["words"]:
+            (dense if _CJK.search(word) else plain).setdefault(word.casefold(), set()).add(name)
+    begins = {word[:n] for word in (*plain, *dense) for n in range(1, len(word) + 1)}
+    longest_first = sorted(dense, key=len, reverse=True)
+    return _Words(
+        {word: frozenset(names) for word, names in plain.items()},
+        {word: frozenset(names) for word, names in dense.items()},
+        frozenset(begins),
+        re.compile("|".join(map(re.escape, longest_first))),
+    )
 
 
 def claim_in(sentence: str) -> tuple[str, Kind] | None:
     """(language, kind) of what a sentence claims to be so; None where it claims nothing, denies, asks or promises."""
-    plain = re.sub(r"[*_`]+", "", sentence).replace("’", "'").strip()
+    plain = re.sub(r"[*_`]+", "", sentence[:LONGEST_SENTENCE]).replace("’", "'").strip()
     if not plain or plain.endswith(("?", "？", ":")):
         return None
-    for name, language in _languages().items():
-        for kind in ("tested", "checked", "fixed", "done"):
+    for name in _spoken(plain):
+        language = _language(name)
+        for kind in KINDS:
             found = language.claims[kind].search(plain)
             if found is not None and not language.denied.search(plain):
                 return name, kind
     return None
+
+
+def _spoken(sentence: str) -> list[str]:
+    """The languages whose words stand in a sentence, as the file has them."""
+    known = words()
+    found: set[str] = set()
+    for word in _WORD.findall(sentence):
+        found |= known.languages(word)
+    for dense in known.in_dense.findall(sentence):
+        found |= known.dense[dense]
+    return [name for name in _file() if name in found]
 
 
 @dataclass(slots=True)
@@ -136,6 +190,7 @@ class Honest:
     record: Record = field(default_factory=Record)
     _sentence: str = ""
     _shown: int = 0
+    _clear: int = 0
     _before: str = ""
     _held: str = ""
     _fenced: bool = False
@@ -183,7 +238,7 @@ class Honest:
     def _ended(self) -> str:
         """The sentence is whole: what of it has not been shown, unless it has to wait."""
         sentence, shown = self._sentence, self._shown
-        self._sentence, self._shown = "", 0
+        self._sentence, self._shown, self._clear = "", 0, 0
         if sentence.lstrip().startswith("```"):
             self._fenced = not self._fenced
         rest = sentence[shown:]
@@ -202,7 +257,10 @@ class Honest:
         """What of the unfinished sentence can be shown: all before a word that may claim something."""
         if self._held:
             return ""
-        start = len(self._sentence) if self._fenced else _claim_start(self._sentence)
+        if self._fenced:
+            self._clear = start = len(self._sentence)
+        else:
+            self._clear, start = _look(self._sentence, self._clear)
         piece = self._sentence[self._shown : start]
         self._shown = max(start, self._shown)
         return piece
@@ -243,22 +301,37 @@ class Honest:
         key = "broken" if broken else kind
         if key == "fixed" and not self.record.saved:
             key = "done"
-        said: str = _languages()[language].instead[key]
+        said: str = _language(language).instead[key]
         if said in self._said:
             return ""
         self._said.add(said)
         return said
 
 
-def _claim_start(text: str) -> int:
-    """Where in an unfinished sentence the first word stands, or may be about to, that can claim something."""
-    pattern, begins, longest = _words()
-    found = pattern.search(text)
-    start = found.start() if found else len(text)
-    for at in range(max(len(text) - longest, 0), start):
-        tail = text[at:].casefold()
-        begun = at == 0 or not text[at - 1].isalnum() or _CJK.match(text[at]) is not None
-        if begun and tail in begins:
+def _look(text: str, clear: int) -> tuple[int, int]:
+    """How far an unfinished sentence has been looked through for good, and up to where it can be shown. It was before
+    up to `clear`, which is the beginning or the end of a word.
+    """
+    known = words()
+    for found in _WORD.finditer(text, clear):
+        word, at = found.group(), found.start()
+        if _CJK.search(word):
+            start = _look_dense(word, known)
+            if start < len(word):
+                return max(clear, at), at + start
+        elif known.languages(word) or (found.end() == len(text) and word.casefold() in known.begins):
+            return at, at
+    # A word that has no end yet goes on from its beginning.
+    tail = _LAST_WORD.search(text, max(len(text) - LONGEST, 0))
+    return max(clear, tail.start() if tail else len(text)), len(text)
+
+
+def _look_dense(word: str, known: _Words) -> int:
+    """As `_look`, within letters that stand without spaces: up to where they can be shown."""
+    found = known.in_dense.search(word)
+    start = found.start() if found else len(word)
+    for at in range(max(len(word) - 5, 0), start):
+        if word[at:] in known.begins:
             return at
     return start
 
