@@ -101,6 +101,7 @@
     const erase = button("Erase everything", { class: "danger", disabled: true, onclick: async () => {
       erase.disabled = true;
       told.replaceChildren(el("p", { class: "pl-faint" }, "Erasing …"));
+      P.deleting = P.conversation;
       const answer = await P.call("erase_data", { confirm: field.value }, { quiet: true });
       if (answer.error) return told.replaceChildren(P.trouble(answer));
       P.kept.clear();
