@@ -49,7 +49,8 @@ class Spending:
     ) -> None:
         """One call; None for what is not known of it."""
         counted = prompt is not None and completion is not None
-        values = (prompt or 0, completion or 0, not counted, round((cost or 0) * TRILLION), cost is None)
+        tokens = (prompt, completion) if counted else (0, 0)
+        values = (*tokens, not counted, round((cost or 0) * TRILLION), cost is None)
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute(

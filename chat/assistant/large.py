@@ -12,8 +12,10 @@ from chat.assistant.context import shown
 from chat.assistant.drafting import Drafting
 from chat.assistant.handlers import Acting, write_document
 from chat.assistant.plan.planning import plan_of_list
+from chat.assistant.telling import Telling
 from chat.assistant.turn import Outcome, Turn
-from chat.events import DraftChanged, Event, Question, Text
+from chat.events import Event, Text
+from engine.errors import ParlanceError
 from engine.ports import Message, ToolCall
 
 MAX_CALLS = 10
@@ -27,35 +29,56 @@ async def large_turn(turn: Turn) -> AsyncIterator[Event]:
 
 
 async def _dialogue(turn: Turn) -> AsyncIterator[Event]:
+    telling = Telling()
+    await telling.look(turn)
     acting = Acting(turn, Drafting(turn))
+    finished = False
+    try:
+        async for event in _rounds(acting, telling):
+            if isinstance(event, Outcome):
+                finished = event.ends
+            else:
+                yield event
+    except ParlanceError:
+        for said in telling.close():
+            yield said
+        raise
+    for said in telling.close():
+        yield said
+    async for event in _close(acting, telling, finished):
+        yield event
+
+
+async def _rounds(acting: Acting, telling: Telling) -> AsyncIterator[Event | Outcome]:
+    """Ask, act and tell how it went, until nothing is left to do; the Outcome says whether that is so."""
+    turn = acting.turn
     messages = list((await shown(turn)).messages)
     ask = ask_by_function if turn.info.function_calling else ask_by_json
-    words = _Words()
-    finished = False
     for _ in range(MAX_CALLS):
-        reply = None
-        words.begin()
+        reply, finished = None, False
+        telling.begin()
         async for piece in ask(turn, messages):
             if isinstance(piece, Reply):
                 reply = piece
             else:
-                yield words.note(piece)
+                for event in telling.words(piece.text):
+                    yield event
         if reply is None or not (reply.calls or reply.documents):
-            finished = True
-            break
+            yield Outcome("", ends=True)
+            return
         messages.append(reply.message)
-        async for event in _act(acting, reply, messages):
-            if isinstance(event, Outcome):
-                finished = event.ends
-            else:
-                yield words.note(event)
+        async for done in _act(acting, reply, messages):
+            if isinstance(done, Outcome):
+                finished = done.ends
+                continue
+            for event in telling.event(done):
+                yield event
         if finished:
-            break
-    async for event in _close(acting, words, finished):
-        yield event
+            yield Outcome("", ends=True)
+            return
 
 
-async def _close(acting: Acting, words: _Words, finished: bool) -> AsyncIterator[Event]:
+async def _close(acting: Acting, telling: Telling, finished: bool) -> AsyncIterator[Event]:
     """What still has to be said when the dialogue is over."""
     if acting.drafting.open:
         async for event in acting.drafting.give_up():
@@ -63,8 +86,9 @@ async def _close(acting: Acting, words: _Words, finished: bool) -> AsyncIterator
                 yield event
     elif not finished:
         yield Text(f"\n\nI stopped here: {MAX_CALLS} steps were not enough. Tell me how to go on.")
-    elif text := words.left():
-        yield text
+    else:
+        for said in telling.left():
+            yield said
 
 
 async def _act(acting: Acting, reply: Reply, messages: list[Message]) -> AsyncIterator[Event | Outcome]:
@@ -119,31 +143,3 @@ def _told(turn: Turn, call: ToolCall, outcome: Outcome) -> Message:
     if turn.info.function_calling:
         return Message("tool", outcome.text, tool_call_id=call.id)
     return Message("user", f"Result of {call.name}: {outcome.text}")
-
-
-class _Words:
-    """Keeps the words of several replies apart, and says a draft's summary when the model said nothing."""
-
-    def __init__(self) -> None:
-        self._said = False
-        self._after_text = False
-        self._begins = False
-        self._summary = ""
-
-    def begin(self) -> None:
-        """A new reply: its words do not run on from those before."""
-        self._begins = True
-
-    def note(self, event: Event) -> Event:
-        if isinstance(event, Text):
-            if self._begins and self._after_text:
-                event = Text(f"\n\n{event.text}")
-            self._begins = False
-        self._after_text = isinstance(event, Text)
-        self._said = self._said or isinstance(event, Text | Question)
-        if isinstance(event, DraftChanged):
-            self._summary = event.summary
-        return event
-
-    def left(self) -> Text | None:
-        return Text(self._summary) if self._summary and not self._said else None

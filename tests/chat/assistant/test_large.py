@@ -546,7 +546,9 @@ async def test_plain_words_can_change_a_workflow_and_begin_another(tmp_path: Pat
         changed = GOOD.replace("default: kind", "default: stern")
         other = GOOD.replace("name: greet ", "name: other ")
         await talk.answer(*(f"```yaml\n{yaml}```" for yaml in (GOOD, changed, other)))
-        drafts = [only(await talk.say(text), DraftChanged) for text in ("Greet", "Write it anew, stern", "Another")]
+        drafts = [
+            only(await talk.say(text), DraftChanged) for text in ("Greet", "Write it anew, stern", "Another")
+        ]
         assert [(d.workflow, d.version) for d in drafts] == [("greet", 1), ("greet", 2), ("other", 1)]
 
 
@@ -626,3 +628,33 @@ async def test_an_action_that_is_only_named_is_taken_where_it_needs_nothing(
         await talk.answer(looks, edits, talk_only("json", "None."))
         assert text_of(await talk.say("What is there?")).endswith("None.")
         assert "edits" in str(fake.requests[-1]["messages"][-1]["content"])
+
+
+# --- honest words -----------------------------------------------------------------------------------------
+
+
+async def test_what_was_not_done_is_not_said_to_be_done(talk: Talk, way: str) -> None:
+    await talk.answer(
+        write(way, GOOD), talk_only(way, "Sure. I fixed the prompt and tested everything. Anything else?")
+    )
+    await talk.say("Greet a person by name")
+    said = text_of(await talk.say("The prompt is wrong"))
+    assert said.startswith("Sure. ")
+    assert "fixed the prompt" not in said
+    assert "tested everything" not in said
+    assert said.rstrip().endswith("Anything else?")
+
+
+async def test_what_was_done_may_be_said(talk: Talk, way: str) -> None:
+    edits = [{"op": "replace", "at": "default: kind", "text": "default: stern"}]
+    await talk.answer(write(way, GOOD), edit(way, edits, "I fixed the mood."))
+    await talk.say("Greet a person by name")
+    assert text_of(await talk.say("The mood is wrong")) == "I fixed the mood."
+
+
+async def test_words_that_wait_are_not_lost_when_the_model_breaks_off(talk: Talk, way: str) -> None:
+    whole = talk_only(way, "It is tested and").content()
+    await talk.answer(Reply(pieces=(whole[: whole.index(" and") + 4], "x"), break_after=1))
+    events = await talk.say("Hi")
+    assert "It is" in text_of(events)
+    only(events, Failed)
