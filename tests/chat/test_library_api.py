@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine.errors import NotFound
 from tests.chat.house import HELD, QUICK, TestHouse, open_gate
 from tests.chat.serving import served
 
@@ -156,3 +157,36 @@ async def test_a_run_is_deleted_once_it_has_ended(
     shown = (await client.get(f"/api/conversations/{talk}")).json()["messages"][-1]
     assert shown["parts"] == [{"kind": "text", "text": f"*Run {run} was deleted.*"}]
     assert (await client.delete(f"/api/runs/{run}")).status_code == 404
+
+
+FOREIGN = {
+    "usage": lambda library: library.usage("bob", "quick"),
+    "rename": lambda library: library.rename("bob", "quick", "mine"),
+    "duplicate": lambda library: library.duplicate("bob", "quick"),
+    "archive": lambda library: library.archive("bob", "quick"),
+    "delete": lambda library: library.delete("bob", "quick", force=True),
+    "why": lambda library: library.why("bob", "quick", 1),
+    "blame_view": lambda library: library.blame_view("bob", "quick"),
+    "history": lambda library: library.history("bob", "quick"),
+    "changes": lambda library: library.changes("bob", "quick", 1, 1),
+}
+COVERED_BY_THE_SERVICE = {"current_workflow", "save_yaml", "save_workflow", "use_workflow", "restore"}
+OWN_THINGS_ONLY = {"check", "checked", "list"}
+
+
+@pytest.fixture
+async def quick(house: TestHouse) -> AsyncIterator[TestHouse]:
+    await house.workflows.save("local", None, QUICK, "first")
+    yield house
+    await house.close()
+
+
+async def test_every_method_of_the_library_is_called_as_a_foreign_owner(quick: TestHouse) -> None:
+    library = quick.service.library
+    public = {name for name in dir(library) if not name.startswith("_") and callable(getattr(library, name))}
+    assert public == FOREIGN.keys() | COVERED_BY_THE_SERVICE | OWN_THINGS_ONLY
+    for call in FOREIGN.values():
+        with pytest.raises(NotFound):
+            await call(library)
+    assert await library.list("bob", None) == []
+    assert (await quick.workflows.get("local", "quick")).version == 1
