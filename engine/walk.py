@@ -25,7 +25,7 @@ from engine.unreal import fields_seen, reaches_out
 from engine.workflow import Edge, Workflow
 
 MOST_VISITS = 2000
-_BREATH = 0.01
+_BREATH = 0.005
 PATIENCE = 1.0
 """Seconds that a tool may take where nothing outside is read."""
 

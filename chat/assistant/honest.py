@@ -7,7 +7,6 @@ place. All other text passes as it comes. The words, by language, stand in `conf
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from chat.assistant.turn import OPENED, Turn
+from chat.assistant.turn import OPENED
 from chat.events import DraftChanged, Event, Fix, RunEnded, RunStarted, Text
 from chat.events import TestProposed as Proposed
 
@@ -98,16 +97,6 @@ class _Words:
         """Whose word it is, with up to two letters at its end that are not in the list."""
         low = word.casefold()
         return self.plain.get(low) or self.plain.get(low[:-1]) or self.plain.get(low[:-2]) or frozenset()
-
-
-async def honest_about(turn: Turn) -> Honest:
-    """For the words of this turn: it knows what was proved of the workflow that the turn is about."""
-    await asyncio.to_thread(warm)
-    record = Record()
-    if turn.workflow is not None:
-        found = await turn.house.workflows.get(turn.owner, turn.workflow.name, turn.workflow.version)
-        record.proof(found.proof)
-    return Honest(record)
 
 
 def warm() -> None:
