@@ -20,6 +20,7 @@ HANDLERS: dict[str, str] = {
     "open": "chat.assistant.gates:open_answered",
     "test": "chat.assistant.wishes:answered",
     "outline": "chat.assistant.plan.planning:outline_given",
+    "branch": "chat.assistant.small.branching:branch_given",
     "steps": "chat.assistant.small.building:steps_given",
 }
 """Kind of `about` to "module:function", imported when it is first needed. The function is a `Handler`: it gives the

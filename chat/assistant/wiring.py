@@ -251,7 +251,7 @@ def _text(step: PlanStep, known: Mapping[str, str], names: Names, ways: Ways, nu
     said = ""
     if not words:
         words = sentence(step.sentence) or "Go on"
-        said = "." if step.kind == "ask" else ". Answer with the result only."
+        said = "." if step.kind == "ask" or names.cases[number] else ". Answer with the result only."
     text, used = template(words, known)
     choice = (
         f"\n\nAnswer with one of: {', '.join(map(literal, names.cases[number]))}."

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from chat.assistant.wiring import KINDS, MOST_STEPS, TYPES, Plan, PlanInput, PlanStep
-from chat.assistant.wiring_names import name_all
+from chat.assistant.wiring_names import name_all, slug
 from chat.assistant.wiring_text import one_line
 from chat.events import Outline, Question
 
@@ -177,6 +177,21 @@ def named(plan: Plan) -> Plan:
         for step, own in zip(plan.steps, names.ids, strict=True)
     )
     return replace(plan, inputs=inputs, steps=steps)
+
+
+def chain(sentences: Sequence[str], request: str) -> Plan:
+    """Steps that follow each other, each seeing the text and what came before it."""
+    text = PlanInput("text", "The text or the topic to work on")
+    words = request or "; ".join(sentences)
+    plan = Plan(
+        slug(request, 4) or slug(" ".join(sentences), 4), words, (text,), tuple(map(PlanStep, sentences))
+    )
+    ids = name_all(plan).ids
+    steps = (
+        replace(step, id=own, needs=("text", *ids[max(number - 1, 0) : number]))
+        for number, (step, own) in enumerate(zip(plan.steps, ids, strict=True))
+    )
+    return replace(plan, steps=tuple(steps))
 
 
 def shown(

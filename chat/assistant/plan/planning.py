@@ -15,8 +15,8 @@ from chat.assistant.plan.changes import Wanted, change, read_changes
 from chat.assistant.plan.outline import (
     FEW,
     OUTLINE,
+    chain,
     listed_steps,
-    named,
     order_schema,
     question,
     read_plan,
@@ -25,7 +25,7 @@ from chat.assistant.plan.outline import (
 from chat.assistant.plan.writing import tool_lines
 from chat.assistant.prompts import data, prompt, shorten
 from chat.assistant.turn import Outcome, Turn
-from chat.assistant.wiring import Plan, PlanInput, PlanStep, plan_from_dict
+from chat.assistant.wiring import Plan, plan_from_dict
 from chat.events import Event, Step, Text
 from engine.errors import ModelBadReply
 from engine.ports import Message, ModelRequest
@@ -111,17 +111,6 @@ async def _ordered(turn: Turn, sentences: Sequence[str]) -> tuple[Plan, str]:
     if len(value.get("steps") or ()) != len(sentences):
         return chain(sentences, ""), "they run one after the other"
     return read_plan(value, turn.house.tools.names(), sentences), ""
-
-
-def chain(sentences: Sequence[str], request: str) -> Plan:
-    """Steps that follow each other, each seeing the text and what came before it."""
-    steps = [
-        PlanStep(sentence, f"step_{n}", ("text", *([f"step_{n - 1}"] if n > 1 else [])))
-        for n, sentence in enumerate(sentences, 1)
-    ]
-    text = PlanInput("text", "The text or the topic to work on")
-    name = request or "; ".join(sentences[:2])
-    return named(Plan(name, request or "; ".join(sentences)[:600], (text,), tuple(steps)))
 
 
 async def offer(turn: Turn, plan: Plan, request: str, outline_id: str = "", note: str = "") -> Events:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-from chat.assistant.small import commands, meaning, talking
+from chat.assistant.small import changing, commands, meaning, talking
+from chat.assistant.small.orders import read_order
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Text
 from engine.ports import ModelInfo
@@ -48,6 +49,9 @@ def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:
     about = turn.pending()
     if about and commands.is_exit(turn.text):
         return talking.let_go()
+    order = read_order(turn.text) if turn.workflow else None
+    if order:
+        return changing.reshape(turn, order)
     command = commands.read(turn.text, offered=about.get("examples", ()))
     if command:
         return meaning.obey(turn, command, about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chat.assistant.drafting import Drafting
@@ -121,6 +121,10 @@ async def build_steps(turn: Turn, text: str, request: str) -> Events:
             "I could not read any step. One per line, please.", [], {"kind": "steps", "request": request}
         )
         return
+    if events := _other_shape(turn, steps, request):
+        async for event in events:
+            yield event
+        return
     before = turn.workflow
     wish = read_request(request).wish if request else ""
     drafting = Drafting(turn)
@@ -136,8 +140,19 @@ async def build_steps(turn: Turn, text: str, request: str) -> Events:
     yield talking.ready(turn.workflow.name, inputs, sample=False)
 
 
+def _other_shape(turn: Turn, steps: Sequence[str], request: str) -> Events | None:
+    """What becomes of steps that are more than a short chain: a branch, or an outline first; None for such a chain."""
+    from chat.assistant.plan.outline import FEW, chain
+    from chat.assistant.plan.planning import offer
+    from chat.assistant.small.branching import build_condition
+
+    if len(steps) > FEW:
+        return offer(turn, chain(steps, read_request(request).wish if request else ""), request or turn.text)
+    return build_condition(turn, steps, request)
+
+
 async def save(drafting: Drafting, text: str, summary: str, base: CurrentWorkflow | None) -> Events:
-    async for event in drafting.submit(text, summary, base):
+    async for event in drafting.submit(text, summary, base, edited=base is not None):
         yield event
     if drafting.open:
         async for event in drafting.give_up():

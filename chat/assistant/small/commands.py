@@ -41,6 +41,15 @@ _RUN_NAME = re.compile(
 _SIMPLE = (
     ("run", re.compile(r"(?:yes|go|go ahead|do it|ok(?:ay)?,? run it)[\s.!]*", re.IGNORECASE)),
     ("sample", re.compile(r"(?:run|try)(?: it)? with the (?:sample|example)s?[\s.!]*", re.IGNORECASE)),
+    (
+        "branch",
+        re.compile(
+            r"build (?:it|one|a workflow)?\s*with (?:my )?cases[\s.!]*"
+            r"|(?:it|that) depends(?: on (?:something|the case))?[\s.!]*"
+            r"|(?:add|build|make) (?:a|some) (?:branch(?:es)?|decision|cases)[\s.!]*",
+            re.IGNORECASE,
+        ),
+    ),
     ("steps", re.compile(r"build (?:it|one|a workflow)?\s*from (?:my )?steps[\s.!]*", re.IGNORECASE)),
     (
         "list",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.assistant.drafting import Drafting
 from chat.assistant.running import find_workflow, run_workflow
-from chat.assistant.small import building, talking
+from chat.assistant.small import branching, building, talking
 from chat.assistant.small.changing import new_values
 from chat.assistant.small.commands import Command
 from chat.assistant.small.given import rest_as_input, sample_inputs
@@ -34,8 +34,11 @@ Events = AsyncIterator[Event | Outcome]
 async def understand(turn: Turn) -> Events:
     """A message in free words: the nearest example or intent decides."""
     request = read_request(turn.text)
+    stated = branching.condition(request.wish)
     if request.is_steps:
         events = building.build_steps(turn, request.whole, request="")
+    elif stated and (stated[3] or turn.workflow is None):
+        events = branching.build_condition(turn, [request.wish], request.whole) or talking.small_talk(turn)
     else:
         events = await _by_meaning(turn, request)
     async for event in events:
@@ -85,6 +88,8 @@ def obey(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
         return _run(turn, command, about)
     if command.kind == "use":
         return building.use_example(turn, command.name, about)
+    if command.kind == "branch":
+        return branching.ask(turn, str(about.get("request") or ""))
     if command.kind == "steps":
         return building.ask_steps(turn, str(about.get("request") or ""))
     if command.kind == "change":

@@ -17,6 +17,7 @@ from engine.ports import Message, ModelRequest, TextDelta
 FIRST_EXAMPLES = ("summarise_and_translate", "meeting_notes_to_tasks", "rewrite_for_tone")
 LONGEST_TALK = 120  # tokens
 STEPS = {"label": "Build it from steps", "value": "Build it from steps"}
+CASES = {"label": "It depends on something", "value": "Build it with cases"}
 ALL_EXAMPLES = {"label": "Show all examples", "value": "Show all examples"}
 
 
@@ -130,7 +131,7 @@ def offer(examples: Sequence[Example], request: str, near: bool) -> Question:
         else "I have no example for that. Is one of these near enough, or will you list the steps?"
     )
     about = {"kind": "offer", "examples": [e.name for e in examples], "request": request}
-    return Question(text, [*options, STEPS], about)
+    return Question(text, [*options, STEPS, CASES], about)
 
 
 def ready(workflow: str, inputs: Mapping[str, Any], *, sample: bool, note: str = "") -> Question:

@@ -387,7 +387,7 @@ async def test_a_small_model_s_plan_needs_no_call(tmp_path: Path, fake: FakeOpen
         draft = only(events, DraftChanged)
         assert fake.requests == []
         text = await talk.yaml(draft.workflow)
-        assert text.index("Check the answer") < text.index("Put the answer together")
+        assert text.index("id: check_answer") < text.index("id: put_answer_together")
 
 
 # --- the orders themselves --------------------------------------------------------------------------------
