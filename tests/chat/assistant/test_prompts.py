@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from engine.ports import ModelInfo
 from tests.chat.assistant.house import OWNER, Talk, call, open_talk, talk_only
 from tests.chat.assistant.test_large import GOOD
 from tests.fakes.openai_server import FakeOpenAI, Reply
+from tests.patience import within
 
 NOON = datetime(2026, 3, 2, 12, 5, tzinfo=UTC)
 
@@ -250,3 +252,16 @@ async def test_a_long_conversation_through_the_service(talk: Talk) -> None:
     await talk.say("Are you there?")
     assert "They talk a lot." in talk.fake.prompts()[-1]
     assert "greet, version 1: Greets" in talk.fake.prompts()[-1]
+
+
+async def test_two_hundred_messages_and_a_long_document_are_put_together_in_no_time(talk: Talk) -> None:
+    """A part of what a turn costs beside the model; `benchmarks.turn` has the whole."""
+    long = GOOD + "\n".join(f"# note {n}" for n in range(300)) + "\n"
+    history = past(100, 12)
+    await shown(turn_of(talk, history=history[:2]))  # what is loaded on first use is in
+    talk.fake.script = Reply(text="They talk.")
+    await shown(turn_of(talk, history=history))  # and the summary is there
+    began = time.process_time()
+    await shown(turn_of(talk, "And now?", history=history, workflow=CurrentWorkflow("greet", 2, long)))
+    assert time.process_time() - began < within(0.1)
+    assert len(talk.fake.requests) == 1
