@@ -164,7 +164,7 @@ def test_a_workflow_is_exported_and_a_share_file_comes_back(tab: Tab, tmp_path: 
     starts = {
         "YAML": "schema_version",
         "Mermaid": "%% Workflow",
-        "Picture (SVG)": "<svg",
+        "Picture (SVG)": "<?xml",
         "Picture (PNG)": "\x89PNG",
     }
     for title, start in starts.items():

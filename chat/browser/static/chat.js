@@ -174,6 +174,8 @@
       const name = button.classList.contains("stop-button") ? "Stop" : "Send";
       if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name), (button.title = name);
     });
+    // The whole line opens what was thought: its arrow is no button of its own.
+    P.$$("#pl-messages .thought-group .arrow").forEach((arrow) => (arrow.inert = true));
     const view = log();
     if (view && below !== null) {
       view.scrollTop = view.scrollHeight - below;
