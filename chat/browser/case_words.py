@@ -13,7 +13,7 @@ def case_rows(case: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows {label, items}, those that say nothing left out; see `engine.cases` for what a case holds."""
     rows = (
         ("With", _values(case.get("inputs") or {})),
-        ("Assumed", _assumed(case.get("given") or {})),
+        ("Assumed", list(_assumed(case.get("given") or {}))),
         ("Must run", case.get("must_run") or ()),
         ("Must not run", case.get("must_not_run") or ()),
         ("Must hold", case.get("checks") or ()),

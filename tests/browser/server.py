@@ -146,7 +146,7 @@ def _write(yaml: str, summary: str) -> Reply:
 
 TALK: dict[str, Reply] = {
     "Triage": _write(example("triage_ticket"), "Sorts tickets and drafts the answer"),
-    "never right": _write(example("triage_ticket").replace("to: thank}", "to: thnak}"), "Never right"),
+    "never right": _write(example("triage_ticket").replace("to: thank}", "to: the_moon}"), "Never right"),
     "calmer": Reply(
         tool_calls=(
             (

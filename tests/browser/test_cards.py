@@ -162,6 +162,122 @@ def test_problems_and_errors_say_where_and_what_to_do() -> None:
     assert 'value="settings"' in card
 
 
+CASE = {
+    "inputs": {"ticket": "<b>"},
+    "given": {"judge": [{"topic": "bill"}, {"topic": "other"}]},
+    "must_run": ["pay"],
+}
+PROOF = {
+    "checked": {"ok": True, "errors": 0, "warnings": 0, "problems": []},
+    "dry_run": {
+        "status": "ok",
+        "branches": 0,
+        "reached": 0,
+        "not_reached": [],
+        "simulated": [],
+        "unverified": [],
+    },
+    "tests": [],
+}
+
+
+def test_a_draft_tells_what_changed_and_what_is_proved_of_it() -> None:
+    draft = {"kind": "draft", "workflow": "a b", "version": 2, "summary": "Calmer", "problems": []}
+    (plain,) = _shown(answer_of(draft))
+    assert "pl-proof-line" not in plain
+    (card,) = _shown(answer_of({**draft, "changes": ["Calmer.", "Step 'x' is <new>."], "proof": PROOF}))
+    assert "<li>Step &#x27;x&#x27; is &lt;new&gt;.</li>" in card
+    assert card.count("Calmer") == 1
+    assert 'value="undo:a%20b:2"' in card
+    assert 'value="version:a%20b:2"><span class="pl-dot ok">' in card
+    bad = {**PROOF, "tests": [{"status": "failed", "title": "t", "quote": "", "why": ""}]}
+    assert '<span class="pl-dot failed">' in _shown(answer_of({**draft, "proof": bad}))[0]
+    assert "undo:" not in _shown(answer_of({**draft, "version": 1}))[0]
+
+
+def test_a_proposed_test_tells_its_case_in_words_and_a_kept_one_only_its_name() -> None:
+    part = {
+        "kind": "test_proposed",
+        "id": "t",
+        "workflow": "w",
+        "title": "Bills",
+        "quote": "a <bill>",
+        "case": CASE,
+    }
+    (card,) = _shown(answer_of({**part, "status": "proposed"}))
+    for words in (
+        "Keep this as a test?",
+        "“a &lt;bill&gt;”",
+        "ticket: “&lt;b&gt;”",
+        "judge gives topic = “bill”",
+        "Must run",
+    ):
+        assert words in card
+    (kept,) = _shown(answer_of({**part, "status": "kept"}))
+    assert "Test kept" in kept
+    assert "Must run" not in kept
+
+
+def test_an_outline_can_be_changed_while_it_is_open() -> None:
+    steps = [
+        {"id": "a", "sentence": "One", "status": "written"},
+        {"id": "b", "sentence": "Two", "status": "writing"},
+    ]
+    part = {"kind": "outline", "id": "o", "title": "T", "steps": steps}
+    options = [{"label": "Go", "value": "go"}, {"label": "No", "value": "no"}]
+    asked = {"kind": "question", "text": "Well?", "options": options, "about": {"kind": "outline"}}
+    first, last = message_entries(answer_of({**part, "open": True}, asked))
+    assert first["data"] == {
+        "kind": "outline",
+        "steps": ["One", "Two"],
+        "answer": "go",
+        "place": "pl-card-m-0",
+    }
+    assert 'id="pl-card-m-0"' in first["content"][0]["text"]
+    assert last["options"] == options[1:]
+    (closed,) = message_entries(answer_of({**part, "open": False}))
+    assert closed["data"] is None
+    assert "1 of 2 written" in closed["content"][0]["text"]
+
+
+def test_a_mend_is_offered_only_for_what_the_workflow_did() -> None:
+    part = {
+        "kind": "fix",
+        "run_id": "r",
+        "node": "pay",
+        "text": "No **field**.",
+        "workflow": "w",
+        "changes": ["It is."],
+    }
+    (mine,) = message_entries(answer_of({**part, "cause": "workflow", "yaml": "a: 1", "status": "offered"}))
+    assert (mine["data"]["kind"], mine["data"]["yaml"]) == ("fix", "a: 1")
+    text = mine["content"][0]["text"]
+    assert 'value="node:pay"' in text
+    assert "<strong>field</strong>" in text
+    (world,) = message_entries(answer_of({**part, "cause": "world", "yaml": None, "status": "none"}))
+    assert world["data"] is None
+    assert "Nothing is wrong with the workflow" in world["content"][0]["text"]
+
+
+def test_two_questions_are_one_card_and_an_offer_says_what_is_run() -> None:
+    first, second = (
+        {"kind": "question", "text": t, "options": [{"label": "A", "value": "a"}]} for t in ("One?", "Two?")
+    )
+    (entry,) = message_entries(answer_of(first, second))
+    assert [q["text"] for q in entry["data"]["questions"]] == ["One?", "Two?"]
+    assert (entry["raw"], entry["options"]) == ("One?\n\nTwo?", None)
+    about = {"kind": "run", "workflow": "w", "inputs": {"a": 1}}
+    (offer,) = message_entries(answer_of({**first, "about": about}))
+    assert offer["data"] == {
+        "kind": "offer",
+        "workflow": "w",
+        "inputs": {"a": 1},
+        "yes": "a",
+        "place": "pl-card-m-0",
+    }
+    assert offer["options"] == [{"label": "A", "value": "a"}]
+
+
 def test_an_unknown_cost_is_unknown_and_never_nothing() -> None:
     assert money(None) == "unknown"
     assert money(0) == "$0"
