@@ -257,7 +257,7 @@ async def test_a_long_conversation_through_the_service(talk: Talk) -> None:
 async def test_two_hundred_messages_and_a_long_document_are_put_together_in_no_time(talk: Talk) -> None:
     """A part of what a turn costs beside the model; `benchmarks.turn` has the whole."""
     long = GOOD + "\n".join(f"# note {n}" for n in range(300)) + "\n"
-    history = past(100, 12)
+    history = past(100, 40)
     await shown(turn_of(talk, history=history[:2]))  # what is loaded on first use is in
     talk.fake.script = Reply(text="They talk.")
     await shown(turn_of(talk, history=history))  # and the summary is there
