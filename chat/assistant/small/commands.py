@@ -29,13 +29,13 @@ _EXIT = re.compile(
 _RUN = re.compile(
     r"(?:run|start|execute|launch|try)"
     r"(?:\s+(?:it|this|that|the workflow|my workflow))?(?:\s+(?:now|again|please|once more|out|for me))*"
-    r"(?:\s*[:.!]\s*|\s+(?:with|for|on|using)\s+|\s*$)(?P<rest>.*)",
+    r"(?:\s*[:.!]\s*|\s+(?:with|for|on|using)(?:\s+|\s*:\s*)|\s*$)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _RUN_NAME = re.compile(
     r"(?:run|start|execute)\s+(?:the workflow\s+)?"
     r"[`\"“]?(?P<name>[a-z][a-z0-9_-]*_[a-z0-9_-]+|[a-z0-9_]+-\d+)[`\"”]?"
-    r"(?:\s*[:.!]\s*|\s+(?:with|for|on|using)\s+|\s*$)(?P<rest>.*)",
+    r"(?:\s*[:.!]\s*|\s+(?:with|for|on|using)(?:\s+|\s*:\s*)|\s*$)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _SIMPLE = (

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat.assistant.small.orders import Order, which
-from chat.assistant.small.rewiring import Cannot, around_removed, edges_past_new, edges_past_removed
+from chat.assistant.small.rewiring import (
+    Cannot,
+    around_removed,
+    edges_past_new,
+    edges_past_removed,
+    outputs_without,
+)
 from chat.assistant.wiring_names import identifier
 from chat.assistant.wiring_text import block, literal, one_line, quoted, sentence
 from engine.document import Document
@@ -260,10 +266,10 @@ def _remove(changing: Changing, order: Order) -> None:
         changing.spans += edges_past_removed(document, str(node["id"]))
     given = list(_REFERENCE.findall(str(node.get("prompt") or node.get("ask") or "")))
     others = [other for n, other in enumerate(nodes) if n != number]
-    for name in _outputs(node):
-        if any(name in _outputs(other) for other in others):
-            continue
-        changing.spans += around_removed(document, name, given, (start, end))
+    gone = [name for name in _outputs(node) if not any(name in _outputs(other) for other in others)]
+    for name in gone:
+        changing.spans += around_removed(document, name, [n for n in given if n not in gone], (start, end))
+    changing.spans += outputs_without(document, gone, given)
     changing.done = f"Removed the step `{node['id']}`"
 
 

@@ -110,25 +110,22 @@ def around_removed(
         else:
             stop = _line_end(text, document.offset(document.span(("state", "fields", name))[1]))
         yield document.offset((first, 1)), stop, ""
-    yield from _outputs_without(document, name, instead)
 
 
-def _outputs_without(document: Document, name: str, instead: str | None) -> Iterator[Span]:
-    """What the workflow gives back, with what took the field's place where a step writes that."""
+def outputs_without(document: Document, gone: Sequence[str], given: Sequence[str]) -> Iterator[Span]:
+    """What the workflow gives back without these fields; what their step read takes their place, where a step wrote
+    that.
+    """
     outputs = document.data["flow"].get("outputs")
-    if not isinstance(outputs, list) or name not in outputs:
+    if not isinstance(outputs, list) or not set(outputs) & set(gone):
         return
-    writers = {field for node in document.data["nodes"] for field in node.get("outputs") or ()}
-    place = outputs.index(name)
-    if instead in writers and instead not in outputs:
-        yield _span(document, ("flow", "outputs", place), str(instead))
-    elif len(outputs) > 1:
-        other = place - 1 if place else 1
-        mine = [document.offset(p) for p in document.span(("flow", "outputs", place))]
-        theirs = [document.offset(p) for p in document.span(("flow", "outputs", other))]
-        yield (theirs[1], mine[1], "") if place else (mine[0], theirs[0], "")
-    else:
+    writers = {field for node in document.data["nodes"] for field in node.get("outputs") or ()} - set(gone)
+    instead = next((name for name in reversed(given) if name in writers), None)
+    new = dict.fromkeys(instead if name in gone else name for name in outputs)
+    left = [str(name) for name in new if name is not None]
+    if not left or not document.source(("flow", "outputs")).startswith("["):
         raise Cannot("That step gives the result, and nothing before it could take its place.")
+    yield _span(document, ("flow", "outputs"), f"[{', '.join(left)}]")
 
 
 def _each_line(text: str) -> Iterator[tuple[int, int, str]]:
