@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check bench soak clean
+.PHONY: run test check bench eval eval-record soak clean
 
 run: .venv/.ok
 	@$(PY) app.py serve
@@ -23,6 +23,15 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	@$(PY) -m benchmarks
+
+# make eval [MODEL=provider/model] [TASKS=kind,id…] [TRIES=3] [LIMIT=n of a kind] [MAX_USD=5] [YES=1]; no MODEL: the embedded one.
+eval: .venv/.dev
+	@$(PY) -m evals $(if $(MODEL),--model $(MODEL)) $(if $(TASKS),--tasks '$(TASKS)') $(if $(TRIES),--tries $(TRIES)) \
+	  $(if $(LIMIT),--limit $(LIMIT)) $(if $(MAX_USD),--max-usd $(MAX_USD)) $(if $(YES),--yes)
+
+# After a change of prompts, actions or tasks: which answer belongs to which prompt.
+eval-record: .venv/.dev
+	@$(PY) -m evals --record $(if $(TASKS),--tasks '$(TASKS)')
 
 soak: .venv/.dev
 	@PARLANCE_SOAK=1 $(PY) -m pytest -o timeout=3600

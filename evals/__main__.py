@@ -11,13 +11,14 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from configs.settings import SettingsError, read_settings
 from engine.models.names import EMBEDDED
 from evals.money import expected_usd, price_words
 from evals.recordings import prompt_sizes, read_recordings, write_recordings
-from evals.running import Asking, record
+from evals.running import RESULTS, Asking, record
 from evals.tables import markdown, summary
 from evals.tasks import Task, TaskError, choose, load_tasks
 
@@ -37,11 +38,14 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evals", description="The scoreboard of the assistant.")
     parser.add_argument("--record", action="store_true", help="make the recordings of our own answers anew")
-    parser.add_argument("--model", default=EMBEDDED, help="provider/model as LiteLLM has it; left out: embedded")
+    parser.add_argument(
+        "--model", default=EMBEDDED, help="provider/model as LiteLLM has it; left out: embedded"
+    )
     parser.add_argument("--tasks", default="", help="kinds or ids of tasks, with commas; left out: all")
     parser.add_argument("--limit", type=int, help="at most so many tasks of each kind")
     parser.add_argument("--tries", type=int, default=3)
     parser.add_argument("--max-usd", type=float, help="stop when so much is spent")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for tries and tables")
     parser.add_argument("--yes", action="store_true", help="spend without being asked")
     return parser
 
@@ -82,7 +86,7 @@ def _ask(options: argparse.Namespace, tasks: Sequence[Task]) -> int:
     if options.model != EMBEDDED and not _may_spend(options, tasks):
         print("Nothing was asked.", file=sys.stderr)
         return 2
-    asking = Asking(options.model, settings, most_usd=options.max_usd, say=_say)
+    asking = Asking(options.model, settings, options.results, most_usd=options.max_usd, say=_say)
     tries = asyncio.run(asking.all(tasks, options.tries))
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     found = summary(options.model, tries, {"date": time.strftime("%Y-%m-%d"), "machine": machine})

@@ -44,7 +44,9 @@ def _action(answer: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return "run_workflow", {"inputs": dict(answer["run"] or {})}
     if "call" in answer:
         return str(answer["call"]), dict(answer.get("args") or {})
-    raise ValueError(f"an answer is one of edit, write, ask, run, call, raw or only say, not {sorted(answer)}")
+    raise ValueError(
+        f"an answer is one of edit, write, ask, run, call, raw or only say, not {sorted(answer)}"
+    )
 
 
 def model_reply(entry: Mapping[str, Any]) -> Reply:

@@ -10,16 +10,16 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from chat.events import DraftChanged
 from engine.cases import run_case
 from engine.errors import InputError
-from evals.records import Record
 from evals.facts import Facts
 from evals.honesty import false_claims
 from evals.outside import bytes_outside
+from evals.records import Record
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -154,7 +154,7 @@ def language(judged: Judged, wanted: str) -> str | None:
     """The words of the answer are in this language: more of its small words than of any other's."""
     told = judged.record.told
     counts = {name: len(re.findall(pattern, told, re.IGNORECASE)) for name, pattern in _WORDS.items()}
-    if not told.strip() or counts[wanted] == max(counts.values()):
+    if counts[wanted] >= max(counts.values()) - 1:  # one word is no proof: an "e" stands in E-Mail too
         return None
     return f"the answer seems to be in {max(counts, key=lambda name: counts[name])}"
 
@@ -173,7 +173,8 @@ def touches(judged: Judged, allowed: Sequence[str]) -> str | None:
 
 def same_as(judged: Judged, number: int) -> str | None:
     """The document is byte for byte what it was after round `number`, counted from 1; 0 is the start."""
-    known = judged.earlier[0].before if number == 0 else judged.earlier[number - 1].after
+    records = [*judged.earlier, judged.record]
+    known = records[0].before if number == 0 else records[number - 1].after
     now = judged.record.after
     same = known is not None and now is not None and known.yaml == now.yaml
     return None if same else f"the document is not that of round {number}"
@@ -186,7 +187,7 @@ def node(judged: Judged, wanted: Any) -> str | None:
     """There is a step of this kind; with `count`, `least` or `most` so many. See `Facts.steps`."""
     facts = _facts(judged)
     bounds = {"count", "least", "most"}
-    said = dict(wanted) if isinstance(wanted, Mapping) else {"id": f"^{wanted}$"}
+    said: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else {"id": f"^{wanted}$"}
     found = facts.steps({key: value for key, value in said.items() if key not in bounds})
     least, most = said.get("count", said.get("least", 1)), said.get("count", said.get("most"))
     fits = len(found) >= least and (most is None or len(found) <= most)
@@ -277,7 +278,7 @@ def text_lacks(judged: Judged, unwanted: str) -> str | None:
 
 def order(judged: Judged, wanted: Sequence[Any]) -> str | None:
     """These steps come after each other, whatever stands between them."""
-    for first, then in zip(wanted, wanted[1:], strict=False):
+    for first, then in pairwise(wanted):
         if not _facts(judged).in_order(first, then):
             return f"{then} does not come after {first}"
     return None
@@ -329,7 +330,20 @@ WITHOUT = frozenset(("saved", "asked", "asks_or_assumes", "says", "says_not", "r
 CHECKS: Mapping[str, Check] = {
     check.__name__: check
     for check in (
-        *(saved, asked, asks_or_assumes, says, says_not, ran, language, touches, same_as, node, no_node, steps),
+        *(
+            saved,
+            asked,
+            asks_or_assumes,
+            says,
+            says_not,
+            ran,
+            language,
+            touches,
+            same_as,
+            node,
+            no_node,
+            steps,
+        ),
         *(state, no_state, inputs, value, text_has, text_lacks, order, parallel, case),
     )
 }

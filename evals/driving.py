@@ -11,11 +11,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from app import House
+from chat.assistant.nearest import Nearest
 from chat.events import Event, RunEnded, RunStarted, RunWaiting
+from chat.gallery import Gallery
 from chat.service import LOCAL
 from configs.settings import Settings
 from engine.errors import ParlanceError
@@ -24,6 +27,7 @@ from evals.checks import Judged, judge
 from evals.facts import Facts
 from evals.records import Record
 from evals.tasks import Round, Task
+from sessions.db import open_db
 from sessions.workflows import Version
 
 PATIENCE = 900.0  # seconds for one round
@@ -51,11 +55,19 @@ class Watch:
     end: Callable[[], None] = lambda: None
 
 
+@cache
+def _nearest() -> Nearest:
+    """What finds templates is the same in every house; it takes a second of the processor to make."""
+    return Nearest(Gallery())
+
+
 @asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """The application as `serve` builds it, without the server, on a data folder that goes away."""
     with tempfile.TemporaryDirectory(prefix="parlance-eval-") as folder:
         house = House(settings.model_copy(update={"home": Path(folder)}))
+        house.nearest = _nearest()
+        house.db = await asyncio.to_thread(open_db, house.database_path, synchronous="NORMAL")
         await asyncio.to_thread(lambda: house.service)
         await house.engine.recover()
         await house.service.recover()

@@ -41,7 +41,7 @@ class Facts:
         """The ids of the steps that fit: an id, or any of `id`, `kind`, `tool`, `prompt` (with `system`), `ask`,
         `code`, `any` (all of its text), `system` and `options` as regular expressions, `writes`, `reads` a field.
         """
-        if isinstance(wanted, list):
+        if not isinstance(wanted, str | Mapping):
             return [id for id in self.nodes if any(id in self.steps(each) for each in wanted)]
         said = {"id": f"^{re.escape(wanted)}$"} if isinstance(wanted, str) else wanted
         return [id for id in self.nodes if all(self._fits(id, key, value) for key, value in said.items())]
@@ -55,7 +55,7 @@ class Facts:
         if key == "each":
             return (node.each is not None) is bool(value)
         if key in ("kind", "tool", "on_error", "effect", "subflow"):
-            return getattr(node, key) == value
+            return bool(getattr(node, key) == value)
         if key == "uses":
             return value in [tool.name for tool in node.tools]
         found = self.words(id, key)
@@ -68,7 +68,9 @@ class Facts:
             return json.dumps(node, ensure_ascii=False)
         keys = ("system", "prompt") if key == "prompt" else (key,)
         found = [node[each] for each in keys if node.get(each) is not None]
-        return "\n".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in found)
+        return "\n".join(
+            each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in found
+        )
 
     def reads(self, id: str) -> set[str]:
         """The state fields that a step refers to. Code without `inputs` may read what its text names."""

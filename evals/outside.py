@@ -58,7 +58,7 @@ def _spans(document: Document, other: Document, path: Sequence[str]) -> Iterator
         if not left:
             yield _cut(document.text, spot)
             return
-        twins = {} if twin is None else {name: found for name, found in _named(twin)}
+        twins = {} if twin is None else dict(_named(twin))
         for name, below in _named(spot):
             if left[0] == "+":
                 if name not in twins:

@@ -30,6 +30,7 @@ _VOLATILE = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"), "#time"),
     (re.compile(r"\b\d+(?:\.\d+)?(?= ?(?:ms|s|seconds?)\b)"), "#"),
     (re.compile(r"(\"seconds\": )[\d.]+"), r"\1#"),
+    (re.compile(r"\bIt is \w+, \d+ \w+ \d{4}, \d\d:\d\d \([^)]*\)"), "#now"),
     (re.compile(r"(127\.0\.0\.1:)\d+"), r"\1#"),
 )
 
@@ -37,13 +38,29 @@ _VOLATILE = (
 def digest(body: Mapping[str, Any]) -> str:
     """The hash of a request: messages, tools and schema, without anything that changes from run to run."""
     told = [
-        [m.get("role"), m.get("content"), [c["function"] for c in m.get("tool_calls") or ()]]
+        [
+            m.get("role"),
+            _settled(m.get("content")),
+            [_settled(c["function"]) for c in m.get("tool_calls") or ()],
+        ]
         for m in body.get("messages", ())
     ]
-    text = json.dumps([told, body.get("tools"), body.get("response_format")], sort_keys=True, ensure_ascii=False)
-    for pattern, instead in _VOLATILE:
-        text = pattern.sub(instead, text)
+    text = json.dumps(
+        [told, body.get("tools"), body.get("response_format")], sort_keys=True, ensure_ascii=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _settled(value: Any) -> Any:
+    """A value with all that changes from run to run replaced in its texts."""
+    if isinstance(value, Mapping):
+        return {key: _settled(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_settled(each) for each in value]
+    if isinstance(value, str):
+        for pattern, instead in _VOLATILE:
+            value = pattern.sub(instead, value)
+    return value
 
 
 class Source:
@@ -96,10 +113,16 @@ class Recording(Source):
         super().__init__(task)
         self.made: dict[str, str] = {}
         self._given = 0
+        self._follows = False
 
     def begin(self, number: int) -> None:
         super().begin(number)
         self._given = 0
+
+    def restart(self) -> None:
+        """Another try begins, and nobody tells of its rounds: one whose answers are used up is over."""
+        self.begin(0)
+        self._follows = True
 
     def end(self) -> None:
         left = len(self.task.rounds[self.round].answers) - self._given
@@ -117,6 +140,8 @@ class Recording(Source):
         return reply
 
     def _next(self, body: Mapping[str, Any]) -> str:
+        if self._follows and self._given == len(self.task.rounds[self.round].answers):
+            self.begin(self.round + 1)
         number, self._given = self._given, self._given + 1
         if number >= len(self.task.rounds[self.round].answers):
             raise LookupError(
@@ -159,7 +184,9 @@ def read_recordings(path: Path = FILE) -> dict[str, dict[str, str]]:
     return found
 
 
-def write_recordings(prompts: Mapping[str, Mapping[str, str]], sizes: Mapping[str, int], path: Path = FILE) -> None:
+def write_recordings(
+    prompts: Mapping[str, Mapping[str, str]], sizes: Mapping[str, int], path: Path = FILE
+) -> None:
     """`sizes` are the characters that a task's prompts have in all, for telling a price beforehand."""
     data = {"prompts": dict(sorted(prompts.items())), "characters": dict(sorted(sizes.items()))}
     path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from configs.settings import Settings
 from engine.errors import ParlanceError
 from evals.driving import Watch, drive
-from evals.recordings import Recorded, Recording, Source
+from evals.recordings import Recording, Source
 from evals.scores import total, try_of
 from evals.tasks import FOLDER, Task
 from tests.fakes.openai_server import FakeOpenAI
@@ -25,12 +28,16 @@ STAND_IN_JSON = "openai/recorded-answers"
 Say = Callable[[str], None]
 
 
+def settings_for(task: Task, base_url: str) -> Settings:
+    """Settings with which the answers of a task are asked for at this address."""
+    model = STAND_IN if task.way == "functions" else STAND_IN_JSON
+    return Settings(model=model, api_base=base_url, api_key=SecretStr("recorded"))
+
+
 async def replay(task: Task, source: Source) -> dict[str, Any]:
     """One try with our own answers, given over the wire by `source`."""
-    model = STAND_IN if task.way == "functions" else STAND_IN_JSON
     with FakeOpenAI(source.answer) as fake:
-        settings = Settings(model=model, api_base=fake.base_url, api_key="recorded")  # type: ignore[arg-type]
-        driven = await drive(task, settings, Watch(source.begin, source.end))
+        driven = await drive(task, settings_for(task, fake.base_url), Watch(source.begin, source.end))
     faults = [*dict.fromkeys(source.faults), *driven.undone]
     return try_of(driven, 1, faults)
 
@@ -38,21 +45,24 @@ async def replay(task: Task, source: Source) -> dict[str, Any]:
 async def record(tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], list[Recording]]:
     """Every task with its own answers in their order: the tries, and what was asked for them."""
     sources = [Recording(task) for task in tasks]
-    tries = await _some_at_once([lambda t=t, s=s: replay(t, s) for t, s in zip(tasks, sources, strict=True)])
+    jobs = [partial(replay, task, source) for task, source in zip(tasks, sources, strict=True)]
+    tries = await _some_at_once(jobs)
     return tries, sources
-
-
-async def replay_all(tasks: Sequence[Task], known: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
-    """Every task with the answers that were recorded for its prompts."""
-    jobs = [lambda t=t: replay(t, Recorded(t, known.get(t.id, {}))) for t in tasks]
-    return await _some_at_once(jobs)
 
 
 class Asking:
     """Asks a real model. `most_usd` bounds what is spent; a call whose cost is unknown is not counted."""
 
-    def __init__(self, name: str, settings: Settings, *, most_usd: float | None = None, say: Say = print) -> None:
-        self.path = RESULTS / f"{name.replace('/', '_')}.jsonl"
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        folder: Path = RESULTS,
+        *,
+        most_usd: float | None = None,
+        say: Say = print,
+    ) -> None:
+        self.path = folder / f"{name.replace('/', '_')}.jsonl"
         self._settings = settings
         self._most_usd = most_usd
         self._say = say
@@ -64,7 +74,7 @@ class Asking:
         open_ = [(t, n) for t, n in todo if (t.id, t.digest, n) not in known]
         if len(open_) < len(todo):
             self._say(f"{len(todo) - len(open_)} of {len(todo)} tries are there from before.")
-        done = await _some_at_once([lambda t=t, n=n: self._one(t, n) for t, n in open_])
+        done = await _some_at_once([partial(self._one, task, number) for task, number in open_])
         before = [known[t.id, t.digest, n] for t, n in todo if (t.id, t.digest, n) in known]
         return [*before, *(one for one in done if one is not None)]
 
@@ -99,11 +109,11 @@ def _append(path: Path, found: dict[str, Any]) -> None:
         file.write(json.dumps(found, ensure_ascii=False) + "\n")
 
 
-async def _some_at_once(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+async def _some_at_once(jobs: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
     """What the jobs give, in their order, with AT_ONCE of them under way."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(job: Callable[[], Any]) -> Any:
+    async def one(job: Callable[[], Awaitable[Any]]) -> Any:
         async with places:
             return await job()
 

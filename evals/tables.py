@@ -19,7 +19,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     lines = [
         f"**{found['model']}**, {found['date']}, {found['machine']}: {total['tasks']} tasks, {total['tries']} tries.",
         "",
-        "| kind | tasks | pass@1 | pass^3 | bytes outside | false “done” | questions | tokens | cost | seconds a round |",
+        "| kind | tasks | pass@1 | pass^3 | bytes outside | false “done” | questions | tokens | cost | s a round |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *(_row(kind, each) for kind, each in found["kinds"].items()),
         _row("**all**", total),

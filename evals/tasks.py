@@ -81,7 +81,7 @@ def choose(tasks: Sequence[Task], names: Sequence[str], limit: int | None) -> li
 def _of_file(path: Path) -> list[Task]:
     """The tasks of a file: one YAML document each."""
     text = path.read_text(encoding="utf-8")
-    return [_task(path, data) for data in yaml.safe_load_all(text) if data is not None]
+    return [_task(path, data) for data in yaml.load_all(text, Loader=yaml.CSafeLoader) if data is not None]
 
 
 def _task(path: Path, data: Any) -> Task:
@@ -101,9 +101,13 @@ def _task(path: Path, data: Any) -> Task:
 def _round(where: str, data: Mapping[str, Any]) -> Round:
     known = {each.name for each in fields(Round)}
     if unknown := set(data) - known:
-        raise TaskError(f"{where}: a round has no {sorted(unknown)[0]}; it may have {', '.join(sorted(known))}.")
+        raise TaskError(
+            f"{where}: a round has no {sorted(unknown)[0]}; it may have {', '.join(sorted(known))}."
+        )
     return Round(**data)
 
 
 def _document(name: str | None) -> str | None:
-    return None if name is None else (FOLDER / "documents" / f"{name}.yaml").read_bytes().decode()  # with its CRLF
+    return (
+        None if name is None else (FOLDER / "documents" / f"{name}.yaml").read_bytes().decode()
+    )  # with its CRLF
