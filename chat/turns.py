@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chat.events import Event, Question
+from chat.events import DraftChanged, Event, Question
 from sessions.conversations import MessageStatus, Role
 
 
@@ -64,7 +64,9 @@ class TurnContext:
 
 
 def _asks(message: PastMessage) -> bool:
-    return message.role == "assistant" and any(p.get("kind") == Question.kind for p in message.parts)
+    """Whether what was asked for was still open after it: it asks, and saved nothing."""
+    kinds = {part.get("kind") for part in message.parts}
+    return message.role == "assistant" and Question.kind in kinds and DraftChanged.kind not in kinds
 
 
 class Assistant(Protocol):

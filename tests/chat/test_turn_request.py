@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chat.events import Question
+from chat.events import DraftChanged, Question
 from chat.turns import PastMessage, TurnContext
 
+DRAFT = (DraftChanged("mails", 1, "Made").to_dict(),)
 ASKS = (Question("Which tone?", []).to_dict(),)
 
 
@@ -21,6 +22,7 @@ def said(role: str, text: str, parts: tuple[object, ...] = ()) -> PastMessage:
         ((said("user", "Write mails"), said("assistant", "Which tone?", ASKS)), "Write mails\nformal"),
         ((said("user", "Write mails"), said("assistant", "Done.")), "formal"),
         ((said("assistant", "Which tone?", ASKS),), "formal"),
+        ((said("user", "Write mails"), said("assistant", "Shall I run it?", (*DRAFT, *ASKS))), "formal"),
         (
             (
                 said("user", "Hello"),

@@ -216,6 +216,16 @@ def test_what_is_no_order(message: str) -> None:
     assert read_order(message) is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["add a step after draft: list the names", "insert a step after the draft step that lists the names"],
+)
+def test_the_place_may_come_first(words: str) -> None:
+    order = read_order(words)
+    assert order is not None
+    assert (order.kind, order.step, order.place, order.text) == ("add", "draft", "after", "list the names")
+
+
 def test_which_step_is_meant() -> None:
     nodes = read_document(CHAIN).data["nodes"]
     for said, number in (

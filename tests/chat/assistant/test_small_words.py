@@ -59,7 +59,8 @@ def test_run_takes_names_values_and_texts_along() -> None:
     assert read("run it with language = French, count=3") == Command(
         "run", "", "language = French, count=3", {"language": "French", "count": "3"}
     )
-    assert read("run it: The cat sat on the mat.") == Command("run", "", "The cat sat on the mat.")
+    for words in ("run it: ", "run it with: ", "run it with "):
+        assert read(f"{words}The cat sat on the mat.") == Command("run", "", "The cat sat on the mat.")
     named = read("run summarise_and_translate-2 with the text below")
     assert named is not None
     assert named.name == "summarise_and_translate-2"
