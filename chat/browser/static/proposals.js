@@ -154,7 +154,8 @@
   };
 
   // The node that a card speaks of, in the graph of the workflow.
-  P.showNode = async (name) => {
+  P.showNode = async (path) => {
+    const name = path.split(/[[/]/)[0]; // a part of a step stands for it
     P.show("graph");
     for (let tries = 0; tries < 60; tries++) {
       const node = P.$(`#pl-tab-graph [data-node="${CSS.escape(name)}"]`);
