@@ -29,15 +29,17 @@ _SECRET = re.compile(r"\bsecret\.([A-Za-z_]\w*)")
 def may_run(turn: Turn, saved: CurrentWorkflow) -> bool:
     """Whether the person asks for a run of this workflow, in this message or in one that led to it by questions.
 
-    The answer about an input of it does so too. A workflow that was changed in this turn is run only where the
-    message asks for more than a run.
+    The answer about an input of it does so too. It has to be the conversation's own, one that was made in this turn,
+    or one that the message names. What was changed in this turn is run only where the message asks for more than a run.
     """
     about = turn.pending()
     if about.get("kind") == "input" and about.get("workflow") == saved.name:
-        return not turn.changed and intent.says_yes(turn.text) is not False
-    if not any(intent.wants_run(text, (saved.name,)) for text in _asked_for(turn)):
-        return False
-    return not (turn.changed and intent.only_wants_run(turn.text))
+        return not turn.made and intent.says_yes(turn.text) is not False
+    said = [text for text in _asked_for(turn) if intent.wants_run(text, (saved.name,))]
+    own = turn.context.workflow is not None and turn.context.workflow.name == saved.name
+    if not own and saved.name not in turn.made:
+        said = [text for text in said if intent.names(text, saved.name)]
+    return bool(said) and not (turn.made and intent.only_wants_run(turn.text))
 
 
 def _asked_for(turn: Turn) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Outcome:
 @dataclass
 class Turn:
     """One turn while it runs. `workflow` follows what is saved in it; `replies` are all model replies so
-    far, `preferences` are the owner's. `changed` says that a version was saved in it, `asked` counts the questions
+    far, `preferences` are the owner's. `made` names the workflows that were saved in it, `asked` counts the questions
     that were put in it.
     """
 
@@ -88,7 +88,7 @@ class Turn:
     preferences: Mapping[str, Any] = field(default_factory=dict)
     replies: list[ModelReply] = field(default_factory=list)
     failed_calls: int = 0
-    changed: bool = False
+    made: set[str] = field(default_factory=set)
     asked: int = 0
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ class Turn:
         if isinstance(event, Question):
             self.asked += 1
         elif isinstance(event, DraftChanged) and event.summary != OPENED:
-            self.changed = True
+            self.made.add(event.workflow)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelReply]:
         """Call the model and keep count. The reply comes last. CapReached where the day's cap leaves no room for it."""
