@@ -31,6 +31,7 @@ def anew(run: RunRecord, run_id: str, now: float, **changes: object) -> RunRecor
         epoch=0,
         ended_at=None,
         error=None,
+        fault=None,
         cancel_requested=False,
         process=None,
         starts=(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from engine.errors import RunError
+from engine.errors import RunTooLong
 from engine.ports import RunRecord
 
 BOUND = "time_limit"
@@ -28,9 +28,9 @@ def bound_of(origin: Mapping[str, object] | None) -> float | None:
     return float(found) if isinstance(found, int | float) else None
 
 
-def too_long(seconds: float) -> RunError:
+def too_long(seconds: float) -> RunTooLong:
     """What ends a run that takes too long."""
-    return RunError(
+    return RunTooLong(
         f"The run took longer than its {seconds:g} seconds.", "Raise config.execution.timeout, or do less."
     )
 
@@ -45,7 +45,7 @@ class Allowance:
         self._began: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, over: Callable[[RunError], None]) -> None:
+    def begin(self, over: Callable[[RunTooLong], None]) -> None:
         """Count from now on; `over` is called once the time is over."""
         loop = asyncio.get_running_loop()
         self._began = loop.time()

@@ -102,6 +102,7 @@ async def _in_time(step: Step) -> Mapping[str, Any]:
             if node.retry.max_attempts > 1
             else "Raise `timeout`, or set `retry` to try again.",
             retryable=True,
+            fault={"code": "node_timeout"},
         ) from None
 
 
@@ -131,20 +132,45 @@ def _node_error(step: Step, error: BaseException) -> NodeError:
     """Any failure in words; what its own errors are not is a fault of ours or of a plug-in, and logged."""
     name = step.node.id
     if isinstance(error, asyncio.CancelledError):
-        return NodeError(name, "It broke off by itself.", "Try again.", retryable=True)
+        return NodeError(
+            name, "It broke off by itself.", "Try again.", retryable=True, fault={"code": "broke_off"}
+        )
     if isinstance(error, RunStopped):
         return error
     if isinstance(error, NodeError):
-        return NodeError(name, step.hide(error.message), step.hide(error.fix), retryable=error.can_retry)
+        return NodeError(
+            name,
+            step.hide(error.message),
+            step.hide(error.fix),
+            retryable=error.can_retry,
+            fault=step.hide(error.fault),
+        )
     if isinstance(error, ToolError):
         retryable = isinstance(error, ToolRetry)
-        return NodeError(name, step.hide(error.message), step.hide(error.fix), retryable=retryable)
+        return NodeError(
+            name,
+            step.hide(error.message),
+            step.hide(error.fix),
+            retryable=retryable,
+            fault=step.hide(error.fault),
+        )
     if isinstance(error, ParlanceError):
         return NodeError(
-            name, error.message, error.fix, retryable=error.retryable and isinstance(error, ModelError)
+            name,
+            error.message,
+            error.fix,
+            retryable=error.retryable and isinstance(error, ModelError),
+            fault=error.fault,
         )
     if isinstance(error, TemplateError):
-        return NodeError(name, error.message, "Check the references of this node.")
+        return NodeError(
+            name, error.message, "Check the references of this node.", fault=step.hide(error.fault)
+        )
     log.error("node %s failed", name, exc_info=error)
     what = step.hide(f"{type(error).__name__}: {error}")
-    return NodeError(name, f"It failed unexpectedly ({what}).", "The program's log has the details.")
+    return NodeError(
+        name,
+        f"It failed unexpectedly ({what}).",
+        "The program's log has the details.",
+        fault={"code": "unexpected"},
+    )

@@ -49,9 +49,13 @@ def _route(edge: Edge, state: Mapping[str, Any]) -> tuple[str, ...]:
             if route.condition.evaluate(lookup):
                 return route.to
         except ExpressionError as error:
-            raise _error(edge, str(error), "Correct the condition, or the value it is about.") from None
+            raise _error(
+                edge, str(error), "Correct the condition, or the value it is about.", "condition"
+            ) from None
     if default is None:
-        raise _error(edge, _nothing_matches(edge, state), "Add a route with `condition: default`.")
+        raise _error(
+            edge, _nothing_matches(edge, state), "Add a route with `condition: default`.", "no_route"
+        )
     return default
 
 
@@ -68,10 +72,10 @@ def _value(state: Mapping[str, Any], ref: Ref) -> str:
         return "missing"
 
 
-def _error(edge: Edge, message: str, fix: str) -> RunError:
+def _error(edge: Edge, message: str, fix: str, code: str) -> RunError:
     if edge.source == START:
         return RunError(message, fix)
-    return NodeError(edge.source, message, fix)
+    return NodeError(edge.source, message, fix, fault={"code": code, "edge": edge.index})
 
 
 def _name(edge: Edge) -> str:

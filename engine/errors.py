@@ -7,6 +7,8 @@
     ├── CapReached           the assistant's own calls may cost no more today
     ├── Conflict             it can't be done now: already answered, already running, another owner
     ├── RunError
+    │   ├── RunTooLong       it was active longer than it may be
+    │   ├── GateMissed       a gate of the document does not hold
     │   ├── NodeError        a node failed (`node`, `retryable`)
     │   │   └── RunStopped   a person said that the run is to stop; `on_error` has no say in it
     │   │       └── BudgetSpent  a call of a model could have passed the run's budget; it was not made
@@ -28,8 +30,8 @@ Tools raise `tools.errors.ToolError`; the engine turns it into a NodeError.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from engine.ports import ModelReply
@@ -49,6 +51,11 @@ class ParlanceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.fix}" if self.fix else self.message
+
+    @property
+    def fault(self) -> Mapping[str, Any]:
+        """What is kept of it for programs: its `code`, and facts such as a name that is missing."""
+        return {"code": self.code}
 
 
 class WorkflowInvalid(ParlanceError):
@@ -98,15 +105,40 @@ class RunError(ParlanceError):
     code = "run_failed"
 
 
+class RunTooLong(RunError):
+    """It was active longer than it may be."""
+
+    code = "run_timeout"
+
+
+class GateMissed(RunError):
+    """A gate of the document does not hold."""
+
+    code = "gate"
+
+
 class NodeError(RunError):
-    """A node failed. `retryable` says whether a further attempt may help."""
+    """A node failed. `retryable` says whether a further attempt may help, `fault` is that of the cause."""
 
     code = "node_failed"
 
-    def __init__(self, node: str, message: str, fix: str | None = None, *, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        node: str,
+        message: str,
+        fix: str | None = None,
+        *,
+        retryable: bool = False,
+        fault: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message, fix)
         self.node = node
         self.can_retry = retryable
+        self._fault = fault
+
+    @property
+    def fault(self) -> Mapping[str, Any]:
+        return self._fault or {"code": self.code}
 
 
 class RunStopped(NodeError):

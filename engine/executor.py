@@ -154,7 +154,8 @@ class Executor:
     async def _give_up(self, ledger: Ledger, error: Exception) -> None:
         """End a run whose document this version refuses."""
         good = sum(row.counts for row in ledger.rows)
-        await ledger.end([], "failed", str(error), self._services.clock.now(), range(1, good + 1))
+        fault = error.fault if isinstance(error, ParlanceError) else {"code": "unexpected"}
+        await ledger.end([], "failed", str(error), self._services.clock.now(), range(1, good + 1), fault)
 
     def _keep(self, live: LiveRun) -> None:
         record = live.ledger.record

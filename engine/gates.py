@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Conflict, RunError
+from engine.errors import Conflict, GateMissed, RunError
 from engine.models.pricing import dollars
 from engine.ports import NodeRow, RunStore
 from engine.workflow import Gates
@@ -53,7 +53,7 @@ def broken(shape: Mapping[str, Any], rows: Sequence[NodeRow]) -> RunError | None
     if shape.get("gates", {}).get("on_fail", "warn") == "warn":
         return None
     bad = [gate for gate in judged(shape, rows) if gate["ok"] is False]
-    return RunError(sentence(bad[0]), _FIX) if bad else None
+    return GateMissed(sentence(bad[0]), _FIX) if bad else None
 
 
 def hopeless(shape: Mapping[str, Any], rows: Sequence[NodeRow], used: Usage) -> RunError | None:
@@ -66,7 +66,7 @@ def hopeless(shape: Mapping[str, Any], rows: Sequence[NodeRow], used: Usage) -> 
     for gate in shape["gates"]["gates"]:
         value = _SO_FAR[gate["metric"]]([*rows, used]) if gate["metric"] in _SO_FAR else 0.0
         if gate["max"] is not None and value > gate["max"]:
-            return RunError(sentence({**gate, "value": value, "ok": False}), _FIX)
+            return GateMissed(sentence({**gate, "value": value, "ok": False}), _FIX)
     return None
 
 

@@ -93,10 +93,11 @@ class RunHost:
         writes: Mapping[str, Any],
         error: str | None,
         started_at: float,
+        fault: Mapping[str, Any] | None = None,
     ) -> None:
         times = (started_at, self._clock.now())
         row = self._ledger.open_row(
-            step, step.path, status, times, writes, step.usage, attempt=step.attempt, error=error
+            step, step.path, status, times, writes, step.usage, attempt=step.attempt, error=error, fault=fault
         )
         self._ledger.append_soon(row)
 
@@ -114,6 +115,7 @@ class RunHost:
                 step.node.id,
                 f"Nobody answered within {_span(seconds)}.",
                 "Raise `timeout`, or give a `default` that is taken then.",
+                fault={"code": "unanswered"},
             )
         return found.answer
 

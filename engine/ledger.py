@@ -119,6 +119,7 @@ class Ledger:
             completion_tokens=usage.completion_tokens,
             cost_usd=usage.cost_usd,
             error=str(outcome.error) if outcome.error else None,
+            fault=outcome.error.fault if outcome.error else None,
             seq=self.rows[-1].seq + 1 if self.rows else 1,
             event=self._event + 1,
             starts=tuple([each.started for each in following]),
@@ -147,6 +148,7 @@ class Ledger:
         *,
         attempt: int,
         error: str | None = None,
+        fault: Mapping[str, Any] | None = None,
     ) -> NodeRow:
         """A row that leaves its visit open, see NodeRow. What is about to begin is no event, and no more is a note."""
         self._event += status != "running" and not path.endswith(NOTE)
@@ -166,6 +168,7 @@ class Ledger:
             completion_tokens=usage.completion_tokens,
             cost_usd=usage.cost_usd,
             error=error,
+            fault=fault,
             seq=self.rows[-1].seq + 1 if self.rows else 1,
             event=self._event,
         )
@@ -218,6 +221,7 @@ class Ledger:
         error: str | None,
         now: float,
         serials: Sequence[int],
+        fault: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write the last rows and the end in one transaction; the run's view.
 
@@ -231,12 +235,19 @@ class Ledger:
             ended_at=now,
             event=self._event,
             error=error,
+            fault=fault,
             order=None if list(order) == good else order,
             **totals(self.rows),
         )
         await self._write(rows, end)
         self.record = replace(
-            self.record, status=status, ended_at=now, error=error, end_event=end.event, order=end.order
+            self.record,
+            status=status,
+            ended_at=now,
+            error=error,
+            fault=fault,
+            end_event=end.event,
+            order=end.order,
         )
         return await view_of(self.record, self.rows)
 

@@ -426,7 +426,8 @@ class LiveRun:
             status = "failed"
         text = _error_text(error) if error else None
         now = self._services.clock.now()
-        view = await self.ledger.end(rows, status, text, now, self.scheduler.history.order())
+        fault = _fault(error) if error else None
+        view = await self.ledger.end(rows, status, text, now, self.scheduler.history.order(), fault)
         self._allowance.close()
         if not self.settled.done():
             self.settled.set_result(view)
@@ -440,3 +441,8 @@ class LiveRun:
 
 def _error_text(error: ParlanceError) -> str:
     return f"Node '{error.node}' failed: {error}" if isinstance(error, NodeError) else str(error)
+
+
+def _fault(error: ParlanceError) -> dict[str, Any]:
+    """What a run keeps of its error for programs: the fault, and the node where it is one's."""
+    return {**error.fault, **({"node": error.node} if isinstance(error, NodeError) else {})}

@@ -184,6 +184,43 @@ class ModelClient(Protocol):
         ...
 
 
+# --- files ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """What is known of a file without reading it. `size` in bytes; the media type was told by its content."""
+
+    id: str
+    name: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file that was read: its text, or of an image, which has none, the bytes that a model is sent."""
+
+    info: FileInfo
+    text: str
+    image_type: str | None = None
+    image: bytes | None = None
+
+
+class Files(Protocol):
+    """The files of people. What belongs to another owner is NotFound."""
+
+    async def take(
+        self, owner: str, ids: Sequence[str], conversation_id: str | None = None, *, keep: bool = True
+    ) -> Mapping[str, FileInfo]:
+        """What the files are, by id; with `keep` they stay: a run has been given them. NotFound."""
+        ...
+
+    async def read(self, owner: str, id: str) -> FileContent:
+        """NotFound."""
+        ...
+
+
 # --- runs -------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +245,8 @@ class RunRecord:
     `not_before` delays the start, `priority` (smaller first, 0 the usual) orders what waits to start. `dry`:
     no model and no effect. `limit_usd` is the person's budget, the document's may be smaller. `origin` says
     where the run came from: {"schedule": id}, {"retry_of": run, "from": node}, {"replay_of": run}; of a child it has
-    {"time_limit": seconds} where its activity is bounded from above.
+    {"time_limit": seconds} where its activity is bounded from above. `fault` is that of its error, see NodeRow, with
+    the `node` where it is one's.
     """
 
     id: str
@@ -248,6 +286,7 @@ class RunRecord:
     dry: bool = False
     limit_usd: float | None = None
     origin: Mapping[str, Any] | None = None
+    fault: Mapping[str, Any] | None = None
 
 
 STOPS = ((-1, "stop"),)
@@ -268,7 +307,8 @@ class NodeRow:
     leave it open: of an element of a for_each (`node[3]`, `writes` being that element's outputs), of a call of
     a tool with an effect (`node/tool#1`), one with status `running` that says that something which must
     not happen twice is about to begin, one with `waiting` or `unknown` when a person is asked. A failed visit
-    that the document deals with (`on_error`) has `writes` (of `_error_<id>`) and what it fired.
+    that the document deals with (`on_error`) has `writes` (of `_error_<id>`) and what it fired. `fault` is what is
+    kept of an error for programs: its `code`, and facts; None where there was none, and in rows older than faults.
     """
 
     run_id: str
@@ -290,6 +330,7 @@ class NodeRow:
     seq: int = 0
     event: int = 0
     starts: tuple[Started, ...] = ()
+    fault: Mapping[str, Any] | None = None
 
     @property
     def counts(self) -> bool:
@@ -376,6 +417,7 @@ class RunEnd:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    fault: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

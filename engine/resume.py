@@ -57,7 +57,7 @@ def _replay(live: LiveRun) -> tuple[list[Open], RunError | None]:
             opens[key].attempt = row.attempt + 1
         else:
             del opens[key]
-            failure = NodeError(row.node, row.error or "It failed.")
+            failure = NodeError(row.node, row.error or "It failed.", fault=row.fault)
     return list(opens.values()), failure
 
 

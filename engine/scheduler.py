@@ -203,6 +203,7 @@ def endless(graph: Graph, started: Iterable[Visit]) -> NodeError | None:
                 graph.nodes[visit.node].id,
                 f"The cycle came back to it more than {most} times.",
                 "Let a route lead out of the cycle, or raise config.execution.max_visits.",
+                fault={"code": "endless"},
             )
     return None
 

@@ -24,9 +24,17 @@ _BARE = re.compile(rf"state(?:\.{_NAME}|\[[0-9]{{1,9}}\])+")
 class TemplateError(LookupError):
     """A reference that leads nowhere; `message` is a plain sentence."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, missing: str | None = None, there: Sequence[str] = ()) -> None:
+        """`missing` is the name that was looked up, `there` are the names that there are."""
         super().__init__(message)
         self.message = message
+        self.missing = missing
+        self.there = tuple(there)
+
+    @property
+    def fault(self) -> Mapping[str, Any]:
+        found = {} if self.missing is None else {"missing": self.missing, "there": list(self.there)}
+        return {"code": "template", **found}
 
     def __str__(self) -> str:
         return self.message
@@ -164,7 +172,9 @@ def walk(value: Any, path: Sequence[str | int]) -> Any:
         if isinstance(value, Mapping):
             key = step if step in value else str(step)
             if key not in value:
-                raise TemplateError(f"There is no '{step}' in {_keys(value)}.")
+                raise TemplateError(
+                    f"There is no '{step}' in {_keys(value)}.", missing=str(step), there=_first_names(value)
+                )
             value = value[key]
         elif isinstance(value, list) and isinstance(step, int):
             if not -len(value) <= step < len(value):
@@ -174,6 +184,10 @@ def walk(value: Any, path: Sequence[str | int]) -> Any:
             what = "an empty value (null)" if value is None else show(value)
             raise TemplateError(f"'{step}' can't be looked up in {what}.")
     return value
+
+
+def _first_names(value: Mapping[Any, Any]) -> list[str]:
+    return [str(key)[:80] for key in list(value)[:40]]
 
 
 def _keys(value: Mapping[Any, Any]) -> str:

@@ -57,6 +57,7 @@ def run_view(
         **_rehearsal(run, [*rows, *below]),
         **({} if run.origin is None else {"origin": dict(run.origin)}),
         "error": run.error,
+        **({} if run.fault is None else {"fault": dict(run.fault)}),
         "created_at": time_text(run.created_at),
         "ended_at": time_text(run.ended_at),
     }
@@ -191,6 +192,7 @@ def node_view(row: NodeRow, prefix: str = "") -> dict[str, Any]:
         "completion_tokens": row.completion_tokens,
         "cost_usd": row.cost_usd,
         "error": row.error,
+        **({} if row.fault is None else {"fault": dict(row.fault)}),
     }
 
 

@@ -228,6 +228,25 @@ def create_assistant_tables(connection: sqlite3.Connection) -> None:
         ) WITHOUT ROWID""")
 
 
+def add_files(connection: sqlite3.Connection) -> None:
+    """What is attached to messages or given to runs; the bytes are in a folder, under the ids."""
+    connection.execute("""
+        CREATE TABLE files (
+            id TEXT PRIMARY KEY, owner TEXT NOT NULL,
+            conversation_id TEXT REFERENCES conversations (id) ON DELETE CASCADE,
+            message_id TEXT, name TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
+            sha256 TEXT NOT NULL, details TEXT NOT NULL, kept INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL
+        )""")
+    connection.execute("CREATE INDEX files_conversation ON files (conversation_id)")
+
+
+def add_faults(connection: sqlite3.Connection) -> None:
+    """What is kept of an error for programs, with the row and with the run; and where a schedule was made."""
+    connection.execute("ALTER TABLE runs ADD COLUMN fault TEXT")
+    connection.execute("ALTER TABLE node_rows ADD COLUMN fault TEXT")
+    connection.execute("ALTER TABLE schedules ADD COLUMN conversation_id TEXT")
+
+
 MIGRATIONS: list[tuple[str, Migration]] = [
     ("create_runs", create_runs),
     ("create_conversations", create_conversations),
@@ -238,6 +257,8 @@ MIGRATIONS: list[tuple[str, Migration]] = [
     ("add_version_origin", add_version_origin),
     ("create_workflow_tests", create_workflow_tests),
     ("create_assistant_tables", create_assistant_tables),
+    ("add_faults", add_faults),
+    ("add_files", add_files),
 ]
 
 

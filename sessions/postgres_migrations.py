@@ -92,12 +92,18 @@ _LIMITS = """
         pid bigint NOT NULL, born text, since float8 NOT NULL, expires_at float8 NOT NULL
     );
 """
+_FAULTS = """
+    ALTER TABLE runs ADD COLUMN fault text;
+    ALTER TABLE node_rows ADD COLUMN fault text;
+    ALTER TABLE schedules ADD COLUMN conversation_id text;
+"""
 
 MIGRATIONS: list[tuple[str, str]] = [
     ("create_runs", _RUNS),
     ("create_schedules", _SCHEDULES),
     ("create_workers", _WORKERS),
     ("create_limits", _LIMITS),
+    ("add_faults", _FAULTS),
 ]
 
 

@@ -39,7 +39,7 @@ RUN_COLUMNS = (
 )
 ROW_COLUMNS = (
     *("path", "node", "kind", "iteration", "attempt", "status", "started_at", "ended_at", "writes", "fired"),
-    *("starts", "event", "model", "prompt_tokens", "completion_tokens", "cost_usd", "error"),
+    *("starts", "event", "model", "prompt_tokens", "completion_tokens", "cost_usd", "error", "fault"),
 )
 WAIT_COLUMNS = (
     *("run_id", "root_id", "path", "node", "iteration", "attempt", "kind", "question", "options", "preset"),
@@ -143,6 +143,7 @@ def row_values(row: NodeRow) -> tuple[Any, ...]:
         row.completion_tokens,
         row.cost_usd,
         clean(row.error),
+        _json(row.fault),
     )
 
 
@@ -157,10 +158,10 @@ def wait_values(wait: Wait) -> tuple[Any, ...]:
 
 
 def end_values(end: RunEnd) -> tuple[Any, ...]:
-    """status, ended_at, error, end_event, row_order, prompt_tokens, completion_tokens, cost_usd."""
+    """status, ended_at, error, end_event, row_order, prompt_tokens, completion_tokens, cost_usd, fault."""
     order = dumps(end.order) if end.order else None
     sums = (end.prompt_tokens, end.completion_tokens, end.cost_usd)
-    return (end.status, end.ended_at, clean(end.error), end.event, order, *sums)
+    return (end.status, end.ended_at, clean(end.error), end.event, order, *sums, _json(end.fault))
 
 
 def _json(value: Any) -> str | None:
@@ -211,6 +212,7 @@ def record_of(row: Columns) -> RunRecord:
         dry=bool(row["dry"]),
         limit_usd=row["limit_usd"],
         origin=json.loads(row["origin"]) if row["origin"] else None,
+        fault=json.loads(row["fault"]) if row["fault"] else None,
     )
 
 
@@ -237,6 +239,7 @@ def node_row_of(run_id: str, row: Columns) -> NodeRow:
         seq=row["seq"],
         event=row["event"],
         starts=_starts(row["starts"]),
+        fault=json.loads(row["fault"]) if row["fault"] else None,
     )
 
 

@@ -19,7 +19,7 @@ _RUN = ", ".join(
         *("force_model", "epoch", "ended_at", "error", "cancel_requested", "digest", "process", "starts"),
         *("end_event", "row_order", "active", "prompt_tokens", "completion_tokens", "cost_usd", "parent_id"),
         *("root_id", "prefix", "depth", "part", "pins", "parked", "woken", "not_before", "priority", "dry"),
-        *("limit_usd", "origin"),
+        *("limit_usd", "origin", "fault"),
     )
 )
 GET = (
@@ -55,7 +55,7 @@ FENCED = "no, id, epoch, status, process, parent_id, parked, woken, parked_as, a
 FENCE = f"SELECT {FENCED} FROM runs WHERE id = ?"
 END_RUN = """
     UPDATE runs SET status = ?, ended_at = ?, error = ?, end_event = ?, row_order = ?, prompt_tokens = ?,
-    completion_tokens = ?, cost_usd = ? WHERE no = ?"""
+    completion_tokens = ?, cost_usd = ?, fault = ? WHERE no = ?"""
 PARK_RUN = """
     UPDATE runs SET status = ?, parked_as = ?, parked = 1, process = NULL, active = active + ?, claimed_at = ?
     WHERE no = ?"""

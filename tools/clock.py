@@ -38,7 +38,9 @@ async def current_time(args: Mapping[str, Any], context: ToolContext) -> Any:
     try:
         return moment.strftime(layout)
     except ValueError as error:
-        raise ToolError(f"The format {layout!r} can't be used: {error}.", "Try '%Y-%m-%d %H:%M'.") from None
+        raise ToolError(
+            f"The format {layout!r} can't be used: {error}.", "Try '%Y-%m-%d %H:%M'.", code="tool_argument"
+        ) from None
 
 
 def _zone(name: str) -> tzinfo:
@@ -47,7 +49,9 @@ def _zone(name: str) -> tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ToolError(f"There is no time zone {name!r} on this machine.", _near_zone(name)) from None
+        raise ToolError(
+            f"There is no time zone {name!r} on this machine.", _near_zone(name), code="tool_argument"
+        ) from None
 
 
 def _near_zone(name: str) -> str:

@@ -83,11 +83,13 @@ async def fetch(
         async with asyncio.timeout(timeout), _client(timeout) as client:
             response, body = await _follow(client, _first_url(args), args, context, call)
     except TimeoutError:
-        raise ToolRetry(f"{_host(args['url'])} did not answer within {timeout:g} seconds.") from None
+        raise ToolRetry(
+            f"{_host(args['url'])} did not answer within {timeout:g} seconds.", code="no_answer"
+        ) from None
     except httpx.TransportError as error:
         refused = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         what = f"{_host(args['url'])} can't be reached: {error or type(error).__name__}."
-        raise ToolRetry(what, refused=refused) from None
+        raise ToolRetry(what, refused=refused, code="no_connection") from None
     if response.status_code >= 400 and not args.get("any_status"):
         raise _status_error(response)
     return _result(response, body)
@@ -128,7 +130,9 @@ def _first_url(args: Mapping[str, Any]) -> httpx.URL:
         return url.copy_merge_params(params) if params else url
     except (httpx.InvalidURL, ValueError) as error:
         raise ToolError(
-            f"{args['url'][:200]!r} is no web address: {error}.", "Write it like https://example.com/page."
+            f"{args['url'][:200]!r} is no web address: {error}.",
+            "Write it like https://example.com/page.",
+            code="bad_address",
         ) from None
 
 
@@ -163,7 +167,9 @@ async def _follow(
         finally:
             await response.aclose()
     raise ToolError(
-        f"{origin[1]} redirects more than {MAX_REDIRECTS} times.", "Use the address it should end at."
+        f"{origin[1]} redirects more than {MAX_REDIRECTS} times.",
+        "Use the address it should end at.",
+        code="bad_address",
     )
 
 
@@ -195,32 +201,40 @@ async def _send(
         except httpx.ConnectError:
             if number == len(addresses):
                 raise
-    raise ToolRetry(f"The name {url.host} has no address.", refused=True)
+    raise ToolRetry(f"The name {url.host} has no address.", refused=True, code="unknown_host")
 
 
 async def _checked_addresses(url: httpx.URL, allow_private: bool) -> list[str]:
     """The IP addresses of the URL's host, each of which may be called. Raises ToolError or ToolRetry."""
     if url.scheme not in ("http", "https") or not url.host:
         raise ToolError(
-            f"{str(url)[:200]!r} can't be read.", "The address must begin with http:// or https://."
+            f"{str(url)[:200]!r} can't be read.",
+            "The address must begin with http:// or https://.",
+            code="bad_address",
         )
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise ToolRetry(
-            f"The name {url.host} is not known.", "Check the spelling of the address.", refused=True
+            f"The name {url.host} is not known.",
+            "Check the spelling of the address.",
+            refused=True,
+            code="unknown_host",
         ) from None
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     if any(is_link_local(address) for address in addresses):
         raise ToolError(
-            f"{url.host} is a link-local address, which http_get never reads.", "Use another one."
+            f"{url.host} is a link-local address, which http_get never reads.",
+            "Use another one.",
+            code="bad_address",
         )
     if not allow_private and not all(is_public(address) for address in addresses):
         raise ToolError(
             f"{url.host} is on this machine or its local network. http_get reads that only where the workflow "
             "or its inputs name the host.",
             "Write the host into the node's url, or make it an input.",
+            code="bad_address",
         )
     return list(dict.fromkeys(addresses))
 
@@ -263,7 +277,7 @@ async def _body(response: httpx.Response) -> bytes:
     try:
         body = unpacker.decompress(bytes(packed), MAX_BYTES)
     except zlib.error:
-        raise ToolRetry("The answer arrived broken.") from None
+        raise ToolRetry("The answer arrived broken.", code="no_answer") from None
     if unpacker.unconsumed_tail:
         raise _too_big()
     return body
@@ -276,14 +290,24 @@ def _too_big() -> ToolError:
 def _status_error(response: httpx.Response) -> ToolError:
     url: httpx.URL = response.extensions["final_url"]
     message = f"{url.host} answered {response.status_code} {response.reason_phrase}".strip() + "."
+    about = {"status": response.status_code}
     if response.status_code in _PASSING:
-        return ToolRetry(message, "Try again in a moment.")
+        return ToolRetry(message, "Try again in a moment.", code="server_busy", about=about)
     fixes = {
         401: "It wants a key: give it in `headers`.",
         403: "It refuses this reader.",
         404: "Check the address.",
     }
-    return ToolError(message, fixes.get(response.status_code))
+    return ToolError(message, fixes.get(response.status_code), code=_code(response.status_code), about=about)
+
+
+def _code(status: int) -> str:
+    """What kind of failure a status is that will not pass by itself."""
+    if status >= 500:
+        return "server_failed"
+    return {401: "key_refused", 402: "quota", 403: "key_refused", 404: "not_found", 410: "not_found"}.get(
+        status, "request_refused"
+    )
 
 
 def _result(response: httpx.Response, body: bytes) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Tool:
 
         problem = best_match(self._validator.iter_errors(dict(args)))
         if problem is not None:
-            raise ToolError(f"{self.name}: {_sentence(problem)}", self._usage())
+            raise ToolError(f"{self.name}: {_sentence(problem)}", self._usage(), code="tool_argument")
 
     def _fits_plainly(self, args: Mapping[str, Any]) -> bool:
         """Whether plain types settle that all is well: 17 µs less per call than asking jsonschema."""

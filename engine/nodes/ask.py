@@ -24,7 +24,9 @@ async def run(step: Step) -> Mapping[str, Any]:
     try:
         return answer_writes(node, step.workflow, question.options, value)
     except Misfit as error:  # the document's default: what a person says is looked at before it is stored
-        raise NodeError(node.id, str(error), "Correct its `default`.") from None
+        raise NodeError(
+            node.id, str(error), "Correct its `default`.", fault={"code": "bad_default"}
+        ) from None
 
 
 def options_of(step: Step) -> tuple[str, ...]:

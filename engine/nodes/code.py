@@ -41,12 +41,15 @@ def writes(step: Step, done: SandboxResult) -> Mapping[str, Any]:
     if not node.outputs:
         return {}
     if not done.has_result:
-        raise ToolError("The code set no result.", f"End it with {_result_for(node)}.")
+        raise ToolError("The code set no result.", f"End it with {_result_for(node)}.", code="code_no_result")
     try:
         return writes_of(node, step.workflow, done.result)
     except Misfit as error:
         raise ToolError(
-            f"The result of the code does not fit. {error}", "Correct what result is set to."
+            f"The result of the code does not fit. {error}",
+            "Correct what result is set to.",
+            code="misfit",
+            about=error.about,
         ) from None
 
 
@@ -64,6 +67,7 @@ async def execute(step: Step, code: str, inputs: Mapping[str, Any]) -> SandboxRe
         raise ToolError(
             "The code asks for the network, which this sandbox does not have.",
             "Remove sandbox.network, and fetch with a tool (http_get) in a node of its own.",
+            code="code_error",
         )
     box = _sandbox(step)
     seconds, megabytes = limits(options)
@@ -101,10 +105,10 @@ def limits(options: SandboxOptions) -> tuple[float, int]:
 def _sandbox(step: Step) -> Sandbox:
     box = step.services.sandbox
     if box is None:
-        raise ToolError("There is no sandbox here, and code runs nowhere else.")
+        raise ToolError("There is no sandbox here, and code runs nowhere else.", code="sandbox_missing")
     reason = box.available()
     if reason:
-        raise ToolError(f"The code cannot run. {reason}")
+        raise ToolError(f"The code cannot run. {reason}", code="sandbox_missing")
     return box
 
 

@@ -62,7 +62,12 @@ def _items(step: Step) -> Sequence[Any]:
     if isinstance(items, list | tuple):
         return items
     what = f"{name_of(step.node)} is {'empty (null)' if items is None else show(items)}, not a list."
-    raise NodeError(step.node.id, what, "`for_each` needs a list; a default of [] is one without elements.")
+    raise NodeError(
+        step.node.id,
+        what,
+        "`for_each` needs a list; a default of [] is one without elements.",
+        fault={"code": "no_list", "empty": items is None},
+    )
 
 
 def name_of(node: Node) -> str:
@@ -186,7 +191,7 @@ class Elements:
         if last.status == "ok":
             self._done[number] = last.writes
         elif name in last.writes:  # the mark of a failure that is final
-            self._lose(number, NodeError(self._node.id, str(last.writes[name])))
+            self._lose(number, NodeError(self._node.id, str(last.writes[name]), fault=last.fault))
         else:
             return last.attempt + 1
         return 0
@@ -258,7 +263,9 @@ class Elements:
 
     def _error(self, number: int, error: NodeError) -> NodeError:
         where = f"{name_of(self.step.node)}[{number}]"
-        return NodeError(error.node, f"Element {number} ({where}) failed: {error.message}", error.fix)
+        return NodeError(
+            error.node, f"Element {number} ({where}) failed: {error.message}", error.fix, fault=error.fault
+        )
 
     def _lose(self, number: int, error: NodeError) -> None:
         """An element has failed for good. Those after it are not begun, unless the document goes on with them; those
@@ -277,6 +284,7 @@ class Elements:
             writes=writes,
             error=str(outcome.error) if outcome.error else None,
             started_at=outcome.started_at,
+            fault=outcome.error.fault if outcome.error else None,
         )
 
 

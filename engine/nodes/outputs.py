@@ -10,7 +10,11 @@ from engine.workflow import Field, Node, Workflow
 
 
 class Misfit(ValueError):
-    """A value that does not fit an output; a plain sentence."""
+    """A value that does not fit an output; a plain sentence. `field` is the output, `got` the value's type."""
+
+    def __init__(self, message: str, field: str | None = None, got: str | None = None) -> None:
+        super().__init__(message)
+        self.about = {name: value for name, value in (("field", field), ("got", got)) if value is not None}
 
 
 def writes_of(node: Node, workflow: Workflow, value: Any, *, lenient: bool = False) -> dict[str, Any]:
@@ -44,7 +48,8 @@ def _write(field: Field, value: Any, lenient: bool) -> Any:
     try:
         return _converted(field, value, lenient)
     except ValueError as error:
-        raise Misfit(f"The output '{field.name}' does not fit: {error}.") from None
+        message = f"The output '{field.name}' does not fit: {error}."
+        raise Misfit(message, field.name, type(value).__name__) from None
 
 
 def _by_name(node: Node, value: Any) -> Mapping[str, Any]:

@@ -84,7 +84,11 @@ class _Spread:
             raise RunStopped(node.id, self._stopped)
         if first is not None and (node.on_error == "fail" or not any(n < first for n in self._parked)):
             self._count()
-            raise NodeError(node.id, error_of(node.id, self._views[first]) or "A part of it was stopped.")
+            raise NodeError(
+                node.id,
+                error_of(node.id, self._views[first]) or "A part of it was stopped.",
+                fault=self._views[first].get("fault"),
+            )
         if self._parked:
             raise strongest(self._parked.values())
         self._count()

@@ -160,6 +160,7 @@ class Host(Protocol):
         writes: Mapping[str, Any],
         error: str | None,
         started_at: float,
+        fault: Mapping[str, Any] | None = None,
     ) -> None:
         """Add a row of the step, which is an element's, without waiting for the disk: what the run writes later is
         written after it."""
@@ -254,7 +255,12 @@ class Step:
     def _secret(self, name: str) -> str:
         value = self.services.secrets(name)
         if value is None:
-            raise NodeError(self.node.id, f"There is no secret {name}.", f"Set PARLANCE_SECRET_{name}.")
+            raise NodeError(
+                self.node.id,
+                f"There is no secret {name}.",
+                f"Set PARLANCE_SECRET_{name}.",
+                fault={"code": "secret_missing"},
+            )
         if value:
             self.used_secrets.add(value)
         return value

@@ -34,7 +34,10 @@ async def run(step: Step) -> Mapping[str, Any]:
         inputs = read_inputs(plan.workflow, step.inputs)
     except InputError as error:
         raise NodeError(
-            step.node.id, f"Sub-workflow {name} can't start: {error.message}", error.fix
+            step.node.id,
+            f"Sub-workflow {name} can't start: {error.message}",
+            error.fix,
+            fault={"code": "child_input"},
         ) from None
     child = child_of(step, plan, inputs, run_id=run_id, workflow=name, prefix=f"{step.path}/")
     origin = child.origin
@@ -60,6 +63,7 @@ async def _check_time(step: Step, children: Children, name: str, view: Mapping[s
         step.node.id,
         f"Sub-workflow {name} took longer than its {limit:g} seconds.",
         "Raise `timeout`.",
+        fault={"code": "node_timeout"},
         retryable=await children.effect(step.host.record.pins, name) != "once",
     )
 
@@ -72,6 +76,7 @@ async def _plan(step: Step, children: Children, name: str) -> Plan:
             step.node.id,
             f"The run does not know the workflow {name}.",
             "Save a workflow of that name, then start the run anew.",
+            fault={"code": "child_missing"},
         )
     if record.depth >= DEEPEST:
         raise NodeError(
@@ -87,13 +92,16 @@ def _writes(step: Step, name: str, view: Mapping[str, Any]) -> Mapping[str, Any]
     if view["status"] != "ok":
         how = "was cancelled" if view["status"] == "cancelled" else "failed"
         failure = RunStopped if view["stops"] else NodeError
-        raise failure(node.id, f"Sub-workflow {name} {how}{': ' + view['error'] if view['error'] else '.'}")
+        fault = {**view.get("fault", {"code": failure.code}), "workflow": name}
+        said = f"Sub-workflow {name} {how}{': ' + view['error'] if view['error'] else '.'}"
+        raise failure(node.id, said, fault=fault)
     missing = [output for output in node.outputs if output not in outputs]
     if missing:
         raise NodeError(
             node.id,
             f"Sub-workflow {name} gives no '{missing[0]}'. It gives: {', '.join(outputs) or 'nothing'}.",
             "Name the outputs as it does, or add it to its flow.outputs.",
+            fault={"code": "child_output"},
         )
     empty = {output: _NOTHING.get(step.workflow.fields[output].reduce) for output in node.outputs}
     given = tuple(output for output in node.outputs if outputs[output] is not None)
@@ -101,4 +109,6 @@ def _writes(step: Step, name: str, view: Mapping[str, Any]) -> Mapping[str, Any]
         plain = replace(node, outputs=given, output_schema=None)
         return {**empty, **writes_of(plain, step.workflow, {output: outputs[output] for output in given})}
     except Misfit as error:
-        raise NodeError(node.id, f"Sub-workflow {name}: {error}") from None
+        raise NodeError(
+            node.id, f"Sub-workflow {name}: {error}", fault={"code": "misfit", **error.about}
+        ) from None

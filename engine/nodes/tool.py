@@ -19,7 +19,9 @@ async def run(step: Step) -> Mapping[str, Any]:
     try:
         tool = step.services.tools.get(node.tool or "")
     except KeyError:
-        raise NodeError(node.id, f"There is no tool {node.tool}.", "Check the name.") from None
+        raise NodeError(
+            node.id, f"There is no tool {node.tool}.", "Check the name.", fault={"code": "tool_missing"}
+        ) from None
     args = node.args.render(step.lookup_with_secrets) if node.args else {}
     context = ToolContext(
         run_id=step.run_id,
@@ -36,4 +38,6 @@ async def run(step: Step) -> Mapping[str, Any]:
     try:
         return writes_of(node, step.workflow, result)
     except Misfit as error:
-        raise ToolError(f"{node.tool}: {error}", f"It gives back: {tool.returns}") from None
+        raise ToolError(
+            f"{node.tool}: {error}", f"It gives back: {tool.returns}", code="misfit", about=error.about
+        ) from None

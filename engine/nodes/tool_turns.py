@@ -42,6 +42,7 @@ async def ask_with_tools(asker: Asker, messages: list[Message]) -> ModelReply:
         asker.step.node.id,
         f"The model has called tools {turns.calls} times without giving an answer.",
         "Say in the prompt when to stop, or use a larger model.",
+        fault={"code": "model_bad_reply"},
     )
 
 
@@ -64,7 +65,12 @@ class _Turns:
         try:
             return self.step.services.tools.get(name)
         except KeyError:
-            raise NodeError(self.step.node.id, f"There is no tool {name}.", "Check the name.") from None
+            raise NodeError(
+                self.step.node.id,
+                f"There is no tool {name}.",
+                "Check the name.",
+                fault={"code": "tool_missing"},
+            ) from None
 
     async def remember(self) -> list[Message]:
         """What earlier attempts of this visit called with an effect, and what came of it, as messages.

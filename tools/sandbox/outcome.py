@@ -30,9 +30,16 @@ class SandboxError(ToolError):
     """Code that failed. `line` is 1-based within the code, None where it is not known; `stdout` is what it printed."""
 
     def __init__(
-        self, message: str, fix: str | None = None, *, line: int | None = None, stdout: str = ""
+        self,
+        message: str,
+        fix: str | None = None,
+        *,
+        line: int | None = None,
+        stdout: str = "",
+        code: str = "code_error",
+        about: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(message, fix)
+        super().__init__(message, fix, code=code, about=about)
         self.line = line
         self.stdout = stdout
 
@@ -122,6 +129,8 @@ def _failure(report: Mapping[str, Any], stdout: str) -> SandboxError:
     return type_(
         f"The code failed{where}{quoted}: {message}{'' if message.endswith(('.', '!', '?')) else '.'}",
         fix or "Correct the code.",
+        code="tool_failed" if kind == "ToolError" else "code_error",
+        about={"exception": kind, **({} if line is None else {"line": line})},
         line=line,
         stdout=stdout,
     )
@@ -151,6 +160,7 @@ def out_of_memory(stdout: str, line: int | None = None) -> SandboxError:
     return SandboxError(
         f"The code needs more memory{where} than it may have.",
         "Work on less at a time, or raise sandbox.max_memory_mb.",
+        code="code_memory",
         line=line,
         stdout=stdout,
     )
@@ -161,6 +171,7 @@ def out_of_time(seconds: float, stdout: str) -> SandboxError:
     return SandboxError(
         f"The code did not end within {seconds:g} s.",
         "Look for a loop that does not end, or raise sandbox.timeout.",
+        code="code_timeout",
         stdout=stdout,
     )
 
@@ -195,8 +206,12 @@ def of_death(code: int | None, stdout: str) -> SandboxError:
             "The process that ran the code was ended, most likely because memory ran out.",
             "Work on less at a time, or try again when the machine has more memory free.",
             stdout=stdout,
+            code="sandbox_died",
         )
     how = f"signal {-code}" if code is not None and code < 0 else f"code {code}"
     return SandboxRetry(
-        f"The process that ran the code ended by itself ({how}).", "Try again.", stdout=stdout
+        f"The process that ran the code ended by itself ({how}).",
+        "Try again.",
+        stdout=stdout,
+        code="sandbox_died",
     )

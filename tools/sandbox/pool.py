@@ -152,7 +152,7 @@ class Sandbox:
 
     def _must_be_open(self) -> None:
         if self._closed:
-            raise SandboxError("The sandbox is closed.", "Start the program again.")
+            raise SandboxError("The sandbox is closed.", "Start the program again.", code="sandbox_missing")
 
     async def _give_back(self, worker: WorkerProcess, in_order: bool) -> None:
         """Keep a worker for the next run; one in the middle of a run, or gone, or old, is replaced."""
@@ -197,7 +197,7 @@ class Sandbox:
     async def _start(self) -> WorkerProcess:
         """A new worker. What was compiled for another processor, or is damaged, is compiled anew, once."""
         if self._refused:
-            raise SandboxError(self._refused)
+            raise SandboxError(self._refused, code="sandbox_missing")
         for again in (False, True):
             artifact = await self._built(again=again)
             try:
@@ -205,11 +205,13 @@ class Sandbox:
             except (CannotStart, OSError) as error:
                 if not isinstance(error, CannotStart) or not error.broken:
                     raise SandboxRetry(
-                        f"The sandbox's process cannot be started. {error}", "Try again."
+                        f"The sandbox's process cannot be started. {error}",
+                        "Try again.",
+                        code="sandbox_missing",
                     ) from None
                 reason = str(error)
         self._refused = f"The sandbox cannot start here. {reason}"
-        raise SandboxError(self._refused)
+        raise SandboxError(self._refused, code="sandbox_missing")
 
     async def _built(self, *, again: bool) -> Path:
         """The compiled guest, built in a process of its own where it is not there yet."""
@@ -220,7 +222,9 @@ class Sandbox:
             reason = await asyncio.to_thread(build.distrust, path)
             if reason:
                 raise SandboxError(
-                    f"The sandbox's compiled guest is not safe to load. {reason}", f"Remove {path.parent}."
+                    f"The sandbox's compiled guest is not safe to load. {reason}",
+                    f"Remove {path.parent}.",
+                    code="sandbox_missing",
                 )
             return path
 
@@ -251,7 +255,7 @@ class Sandbox:
             lines = said.decode(errors="replace").strip().splitlines()
             last = lines[-1] if lines and process.returncode == 1 else ""
             self._refused = last or f"The sandbox could not be built (code {process.returncode})."
-            raise SandboxError(self._refused)
+            raise SandboxError(self._refused, code="sandbox_missing")
 
 
 async def _encode(
