@@ -7,6 +7,7 @@ stored as a run, or done outside; what could not be verified is named, so that n
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Proof = dict[str, Any]
 Result = dict[str, Any]
 SECONDS = 3.0
 """How long proving a version may take; what was not reached by then is said."""
+PATIENT = 20.0
+"""Seconds for tests that somebody waits for."""
 _SHOWN = 50
 _NO_TIME = "there was no time left to try it"
 
@@ -82,16 +86,31 @@ class Proofs:
         started = time.monotonic()
         if checked is None:
             checked = await check_text(text, self._tools, self._workflows.of(owner))
-        tests = [*await self.tests.list(owner, name), *more]
         until = started + seconds
-        walker = None if checked.workflow is None else self._engine.walker(checked.workflow, offline=True)
-        tried = [await _tried(walker, test, until) for test in tests]
+        walker = self._walker(checked)
+        tried = await self._try_all(owner, name, walker, until, more)
         dry_run = None if walker is None else await _dry_run(walker, until)
         proof = {"checked": _checked(checked), "dry_run": dry_run, "tests": tried}
         seconds_ = round(time.monotonic() - started, 3)
         return {"line": proof_line(proof), **proof, "seconds": seconds_, "at": iso(time.time())}
 
-    def prove_soon(self, owner: str, name: str, version: int, then: Callable[[], object]) -> None:
+    async def tried(
+        self,
+        owner: str,
+        name: str,
+        text: str,
+        *,
+        seconds: float = PATIENT,
+        more: Sequence[WorkflowTest] = (),
+    ) -> list[Result]:
+        """How the tests of the workflow of that name, and `more`, go on a text."""
+        until = time.monotonic() + seconds
+        checked = await check_text(text, self._tools, self._workflows.of(owner))
+        return await self._try_all(owner, name, self._walker(checked), until, more)
+
+    def prove_soon(
+        self, owner: str, name: str, version: int, then: Callable[[], object] | None = None
+    ) -> None:
         """Prove a version in the background, and call `then` when its proof is kept."""
 
         async def job() -> None:
@@ -99,7 +118,11 @@ class Proofs:
                 await self.prove(owner, name, version)
             except NotFound:  # it was deleted meanwhile
                 return
-            then()
+            except ParlanceError as error:
+                logger.warning("version %s of %s was not proved: %s", version, name, error)
+                return
+            if then is not None:
+                then()
 
         task = asyncio.create_task(job())
         self._soon.add(task)
@@ -170,9 +193,7 @@ class Proofs:
     async def run_tests(self, owner: str, name: str, text: str | None = None) -> list[Result]:
         """How all tests of a workflow go on its newest version, or on `text`. NotFound."""
         found = await self._workflows.get(owner, name)
-        proof = await self.prove_text(owner, name, text if text is not None else found.yaml, seconds=20.0)
-        tests: list[Result] = proof["tests"]
-        return tests
+        return await self.tried(owner, name, text if text is not None else found.yaml)
 
     async def broken_by(
         self, owner: str, name: str, before: str, earlier: Mapping[str, Any] | None, proof: Mapping[str, Any]
@@ -182,9 +203,20 @@ class Proofs:
         failing = [test for test in proof["tests"] if test["status"] == "failed"]
         known = {test["id"]: test["status"] for test in (earlier or {}).get("tests", ())}
         if any(test["id"] not in known for test in failing):
-            tried = (await self.prove_text(owner, name, before))["tests"]
+            tried = await self.tried(owner, name, before, seconds=SECONDS)
             known |= {test["id"]: test["status"] for test in tried if test["id"] not in known}
         return [test for test in failing if known.get(test["id"]) == "passed"]
+
+    # --- inside ---
+
+    def _walker(self, checked: Checked) -> Walker | None:
+        return None if checked.workflow is None else self._engine.walker(checked.workflow, offline=True)
+
+    async def _try_all(
+        self, owner: str, name: str, walker: Walker | None, until: float, more: Sequence[WorkflowTest]
+    ) -> list[Result]:
+        tests = [*await self.tests.list(owner, name), *more]
+        return [await _tried(walker, test, until) for test in tests]
 
 
 def proof_line(proof: Mapping[str, Any]) -> str:

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from tools.registry import ToolRegistry
 
 
-PATIENT = 20.0
-"""Seconds for tests that somebody waits for."""
-
-
 class Sharing:
     """Made by the conversation service."""
 
@@ -87,8 +83,4 @@ class Sharing:
             for number, (title, quote, case) in enumerate(shared.tests, 1)
             if case not in saved
         ]
-        proof = await self._proofs.prove_text(
-            owner, name, shared.yaml, checked=checked, seconds=PATIENT, more=more
-        )
-        tests: list[dict[str, Any]] = proof["tests"]
-        return tests
+        return await self._proofs.tried(owner, name, shared.yaml, more=more)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chat.turns import CurrentWorkflow
     from engine.check import Checked
 
+SECONDS = 1.0
+"""What a turn spends on a proof; where that is not enough, the version gets a better one in the background."""
 PATIENCE = 0.03
 """Seconds for which a draft waits for its proof before it is shown without."""
 
@@ -55,7 +57,10 @@ class Proving:
             changes = await asyncio.to_thread(describe_changes, before.yaml, turn.workflow.yaml)
         proof = None
         if proofs is not None:
-            proof = await proofs.prove(turn.owner, drafted.workflow, drafted.version, checked=checked)
+            which = (turn.owner, drafted.workflow, drafted.version)
+            proof = await proofs.prove(*which, checked=checked, seconds=SECONDS)
+            if proof["dry_run"] and proof["dry_run"]["status"] == "partial":
+                proofs.prove_soon(*which)
         return replace(drafted, changes=changes, proof=proof)
 
     async def _compare(
