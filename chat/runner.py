@@ -291,6 +291,7 @@ class Turns:
             history=tuple(map(_past, before)),
             workflow=await self._current_workflow(conversation),
             user_message_id=said.id,
+            files=tuple(part for part in said.parts if part["kind"] == "file"),
         )
 
     async def _current_workflow(self, conversation: Conversation) -> CurrentWorkflow | None:

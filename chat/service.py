@@ -7,7 +7,7 @@ in the background, whoever follows it: following is reading, and closing a page 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from chat.answers import Answer
 from chat.events import Event, TurnEnded
 from chat.hub import Hub, Nudge
 from chat.library import WorkflowLibrary
-from chat.my_data import MyData
+from chat.my_data import FILES, MyData
 from chat.parts import Parts
 from chat.proof import Proofs
 from chat.recovery import recover
@@ -30,6 +30,7 @@ from engine.errors import Conflict, InputError
 from engine.ports import ModelClient
 from sessions.conversations import Conversation, Conversations, Message
 from sessions.db import Database
+from sessions.files import MOST_FILES, FileStore
 from sessions.inbox import Inbox
 from sessions.preferences import Preferences
 from sessions.schedules import SqlScheduleStore
@@ -68,6 +69,7 @@ class ChatService(RunService):
         home: Path | None = None,
         *,
         proofs: Proofs | None = None,
+        files: FileStore | None = None,
     ) -> None:
         self.db = db
         self.engine = engine
@@ -100,7 +102,9 @@ class ChatService(RunService):
         self.use_workflow = library.use_workflow
         self.restore = library.restore
         self.preferences = Preferences(db)
-        self.my_data = MyData(self, home or db.path.parent)
+        home = home or db.path.parent
+        self.files = files or FileStore(db, home / FILES)
+        self.my_data = MyData(self, home)
         self.spending = AssistantSpending(db, assistant, self.conversations, self.workflows)
 
     async def recover(self) -> None:
@@ -108,6 +112,7 @@ class ChatService(RunService):
         runs followed. At the start, after `Engine.recover`, and from time to time.
         """
         await recover(self._turns, self._inbox, self.engine)
+        await self.files.sweep()
 
     async def close(self) -> None:
         """Interrupt live turns with their text kept, end all followers. Runs go on with the next start."""
@@ -148,7 +153,9 @@ class ChatService(RunService):
         """Stop what happens in it, runs included, and delete it. Its workflow stays."""
         await self.conversations.head(owner, conversation_id)
         await self._turns.stop(self._turns.of_conversation(conversation_id))
+        attached = [file.id for file in await self.files.of_conversation(owner, conversation_id)]
         await self.conversations.delete(owner, conversation_id)
+        await self.files.forget(attached)
         self.hub.publish(owner, conversation_id, "deleted")
         self._list_changed(owner, conversation_id)
 
@@ -162,17 +169,19 @@ class ChatService(RunService):
         *,
         channel: str = BROWSER,
         external_id: str | None = None,
+        files: Sequence[str] = (),
     ) -> str:
         """Take a message in; the answer's id. It is answered in the background, after what came before it.
 
-        The same (channel, external_id) again gives the same id and changes nothing. InputError for an
-        empty or oversized text.
+        `files` are the ids of what is attached to it; then the text may be empty. The same (channel, external_id)
+        again gives the same id and changes nothing. InputError for an empty or oversized text, or too many files;
+        NotFound or Conflict for a file that can't be attached here.
         """
-        text = _checked(text)
+        text = _checked(text, files)
         await self.conversations.head(owner, conversation_id)
         process = await self.engine.enter()
         answer, new = await self._inbox.receive(
-            conversation_id, text, channel=channel, external_id=external_id, process=process
+            conversation_id, text, channel=channel, external_id=external_id, process=process, files=files
         )
         if new:
             self._begin(owner, answer)
@@ -211,14 +220,18 @@ class ChatService(RunService):
         await self._turns.stop([a for a in turns if a.phase != "queued"] or first)
 
     async def edit(self, owner: str, conversation_id: str, message_id: str, text: str) -> str:
-        """Send a message again with another text; it and what followed go out of view. The answer's id."""
-        text = _checked(text)
+        """Send a message again with another text; it and what followed go out of view. The answer's id.
+
+        What was attached to it stays attached.
+        """
         await self.conversations.head(owner, conversation_id)
         message = await self._inbox.message(conversation_id, message_id)
+        files = [str(part["id"]) for part in message.parts if part["kind"] == "file"]
+        text = _checked(text, files)
         if message.role != "user":
             raise Conflict("Only your own messages can be edited.", "Ask for the answer anew instead.")
         await self._take_back(owner, message)
-        return await self.post(owner, conversation_id, text, channel=message.channel)
+        return await self.post(owner, conversation_id, text, channel=message.channel, files=files)
 
     async def regenerate(self, owner: str, conversation_id: str, message_id: str) -> str:
         """Answer the same message anew ("try again"): the old answer and what followed go out of view."""
@@ -287,9 +300,15 @@ class ChatService(RunService):
         self.hub.publish(owner, conversation_id, "list_changed")
 
 
-def _checked(text: str) -> str:
+def _checked(text: str, files: Sequence[str] = ()) -> str:
     text = text.strip()
-    if not text:
+    if len(set(files)) > MOST_FILES:
+        raise InputError(
+            f"{len(set(files))} files are too many for a message; {MOST_FILES} are the most.",
+            "Send the others with the next one.",
+            "files",
+        )
+    if not text and not files:
         raise InputError("The message is empty.", "Write what should happen.", "text")
     if len(text) > LARGEST_TEXT:
         raise InputError(

@@ -40,7 +40,8 @@ class TurnContext:
 
     `message_id` is the assistant's message that this turn fills; it goes into `Workflows.save` and
     `Engine.start`. `history` is oldest first and ends before this turn's `text`.
-    `user_message_id` is None for a turn that nobody's message set off.
+    `user_message_id` is None for a turn that nobody's message set off. `files` are the parts of kind `file` of the
+    message that came in.
     """
 
     owner: str
@@ -50,6 +51,7 @@ class TurnContext:
     history: tuple[PastMessage, ...] = ()
     workflow: CurrentWorkflow | None = None
     user_message_id: str | None = None
+    files: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def request(self) -> str:

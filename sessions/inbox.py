@@ -17,6 +17,7 @@ from typing import Any
 from engine.errors import Conflict, NotFound
 from sessions.conversations import SELECT_MESSAGE, Message, MessageStatus, Role, message_of, new_id, shorten
 from sessions.db import Database
+from sessions.files import attach
 
 PartList = Sequence[Mapping[str, Any]]
 NOTED_RUNS = """
@@ -44,9 +45,19 @@ class Inbox:
     # --- coming in ---
 
     async def receive(
-        self, conversation_id: str, text: str, *, channel: str, external_id: str | None, process: str
+        self,
+        conversation_id: str,
+        text: str,
+        *,
+        channel: str,
+        external_id: str | None,
+        process: str,
+        files: Sequence[str] = (),
     ) -> tuple[Message, bool]:
-        """(the answer to be, whether this is new). Conflict: the id was used in another conversation."""
+        """(the answer to be, whether this is new). Conflict: the id was used in another conversation.
+
+        `files` are the ids of what is attached; NotFound or Conflict, and nothing is taken in, where one can't be.
+        """
 
         def job(connection: sqlite3.Connection) -> tuple[Message, bool]:
             known = connection.execute(
@@ -54,7 +65,7 @@ class Inbox:
                 (channel, external_id),
             ).fetchone()
             if known is None:
-                return _receive(connection, conversation_id, text, channel, external_id, process), True
+                return _receive(connection, conversation_id, text, channel, external_id, process, files), True
             if known["conversation_id"] != conversation_id:
                 raise Conflict("A message with this id was taken already.", "Give each message its own id.")
             return _message(connection, known["answer_id"]), False
@@ -214,9 +225,15 @@ def _receive(
     channel: str,
     external_id: str | None,
     process: str,
+    files: Sequence[str] = (),
 ) -> Message:
-    """The question, the empty answer and the delivery."""
-    question = _insert(connection, conversation_id, "user", channel, external_id=external_id, text=text)
+    """The question with its files, the empty answer and the delivery."""
+    id = new_id()
+    attached = attach(connection, _owner(connection, conversation_id), files, conversation_id, id)
+    parts = [*([{"kind": "text", "text": text}] if text and attached else []), *attached]
+    question = _insert(
+        connection, conversation_id, "user", channel, id=id, external_id=external_id, text=text, parts=parts
+    )
     answer = _insert(
         connection,
         conversation_id,
@@ -231,7 +248,7 @@ def _receive(
         " VALUES (?,?,?,?,?)",
         (channel, external_id or question.id, conversation_id, answer.id, question.created_at),
     )
-    _touch(connection, conversation_id, text)
+    _touch(connection, conversation_id, text or ", ".join(part["name"] for part in attached))
     return answer
 
 

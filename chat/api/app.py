@@ -15,12 +15,14 @@ from starlette.types import ASGIApp
 
 from chat.api import errors
 from chat.api.docs import docs_page
+from chat.api.files import UPLOADS
 from chat.api.guard import BodyLimit, Guard
 from chat.api.login import OWNER, Login
 from chat.api.routes import METHODS, UNKNOWN, api_router, unknown_api_address
 from chat.api.socket import socket_router
 from chat.service import ChatService
 from engine.errors import ParlanceError, StoreError
+from sessions.files import LARGEST_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ def build_app(
     app.add_api_route(UNKNOWN, unknown_api_address, methods=METHODS, include_in_schema=False)
     if page is not None:
         page(app)
-    return Guard(Login(BodyLimit(app, LARGEST_BODY), password, home), host)
+    return Guard(Login(BodyLimit(app, LARGEST_BODY, {UPLOADS: LARGEST_FILE + 1}), password, home), host)
 
 
 def _lifespan(

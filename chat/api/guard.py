@@ -7,6 +7,7 @@ drive the page from the visitor's own browser (DNS rebinding).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -59,22 +60,25 @@ class Guard:
 class BodyLimit:
     """ASGI middleware: a request to the API with a larger body than `limit` bytes is answered with 413.
 
-    The page's own uploads are not the API's, and have their own limit.
+    `larger` are addresses whose bodies are whole files, with limits of their own. The page's own uploads through Gradio
+    are not the API's.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
             return await self._app(scope, receive, send)
+        limit = self._larger.get(scope["path"], self._limit)
         told = Headers(scope=scope).get("content-length", "")
-        if told.isdigit() and int(told) > self._limit:
+        if told.isdigit() and int(told) > limit:
             return await error_response(413, *REFUSALS[413])(scope, receive, send)
-        return await self._app(scope, self._counting(receive), send)
+        return await self._app(scope, self._counting(receive, limit), send)
 
-    def _counting(self, receive: Receive) -> Receive:
+    def _counting(self, receive: Receive, limit: int) -> Receive:
         """For bodies that don't tell their size: the route's reading ends in an HTTPException."""
         read = 0
 
@@ -82,7 +86,7 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._limit:
+            if read > limit:
                 raise HTTPException(413)
             return message
 

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from chat.api.files import file_routes
 from chat.api.library import library_routes
 from chat.api.login import OWNER
 from chat.api.my_data import my_data_routes
@@ -48,6 +49,7 @@ def api_router(service: ChatService) -> APIRouter:
     router = APIRouter(prefix="/api", responses={"4XX": {"model": ErrorBody}})
     _conversations(router, service)
     proof_routes(router, service)
+    file_routes(router, service)
     my_data_routes(router, service)
     _documents(router, service)
     _runs(router, service)
@@ -102,6 +104,7 @@ def _conversations(router: APIRouter, service: ChatService) -> None:
             body.text,
             channel="api",
             external_id=request.headers.get("idempotency-key"),
+            files=body.files,
         )
         if wants_json(request):
             return JSONResponse(await _collected(service, conversation_id, message_id))

@@ -19,7 +19,10 @@ class NewConversation(_Body):
 
 
 class NewMessage(_Body):
-    text: Text
+    text: Text = ""
+    files: list[str] = Field(
+        default_factory=list, description="The ids of uploaded files to attach.", max_length=100
+    )
 
 
 class Check(_Body):
