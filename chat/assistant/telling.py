@@ -4,9 +4,10 @@ out (`honest`), and a draft's summary where the model said nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
-from chat.assistant.honest import Honest
+from chat.assistant.honest import Honest, warm
 from chat.assistant.turn import Turn
 from chat.events import DraftChanged, Event, Question, Text
 from engine.errors import NotFound
@@ -24,6 +25,7 @@ class Telling:
 
     async def look(self, turn: Turn) -> None:
         """Take up what is known of the workflow as it is now, so that old truths may be told."""
+        await asyncio.to_thread(warm)
         if turn.workflow is None:
             return
         try:
