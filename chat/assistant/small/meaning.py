@@ -13,6 +13,7 @@ from chat.assistant.small.changing import new_values
 from chat.assistant.small.commands import Command
 from chat.assistant.small.given import rest_as_input, sample_inputs
 from chat.assistant.small.slots import set_defaults, slots_of
+from chat.assistant.small.steps import split_steps
 from chat.assistant.small.words import Request, in_words, read_request
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Question, Text
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from engine.check import Checked
 
 # Measured over the requests of tests/chat/assistant/test_nearest.py: with these two bounds every example that
-# is taken at once is the right one; between NEAR and CLEAR the right one is among the first three.
+# is taken at once is the right one; between NEAR and CLEAR the right one is among the first three. The embedded model,
+# made to choose by an enum, is right in 19 of 40 among the nearest three, where the nearest is right in 39; of 20
+# intents said in other words it finds 3, the embedding 16. So nothing is asked of it here.
 CLEAR, MARGIN = 0.55, 0.12
 NEAR = 0.42
 INTENT = 0.68
@@ -53,6 +56,9 @@ async def _by_meaning(turn: Turn, request: Request) -> Events:
     if first.score >= CLEAR and first.score - second.score >= MARGIN:
         return building.adapt(turn, first.example, request)
     near = first.score >= NEAR
+    steps = split_steps(request.wish)
+    if len(steps) > (2 if near else 1) and not request.wish.endswith("?"):
+        return building.build_steps(turn, "\n".join(steps), request.whole)
     talk = found.intent in TALK and found.intent_score > max(first.score, LIKELY_TALK)
     if near or (_sounds_like_work(request.wish) and not talk):
         return _offer(turn, [match.example for match in found.examples[:3]], near)

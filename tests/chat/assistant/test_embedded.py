@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,10 @@ async def models(tmp_path: Path) -> AsyncIterator[Models]:
     await found.close()
 
 
-@pytest.fixture
-async def talk(tmp_path: Path, models: Models) -> AsyncIterator[Talk]:
-    db = open_db(tmp_path / "parlance.db", synchronous="NORMAL")
+@asynccontextmanager
+async def open_embedded(home: Path, models: Models) -> AsyncIterator[Talk]:
+    """A conversation with the embedded model, in a home of its own."""
+    db = open_db(home / "parlance.db", synchronous="NORMAL")
     tools = ToolRegistry()
     engine = Engine(SqliteRunStore(db), models, tools)
     workflows = Workflows(db)
@@ -68,10 +70,16 @@ async def talk(tmp_path: Path, models: Models) -> AsyncIterator[Talk]:
     service = ChatService(db, engine, models, tools, assistant)
     conversation = (await service.create(OWNER)).id
     with FakeOpenAI() as unused:
-        yield Talk(service, engine, unused, workflows, conversation, db)
+        yield Talk(service, engine, unused, workflows, conversation, db, assistant)
     await service.close()
     await engine.close()
     db.close()
+
+
+@pytest.fixture
+async def talk(tmp_path: Path, models: Models) -> AsyncIterator[Talk]:
+    async with open_embedded(tmp_path, models) as opened:
+        yield opened
 
 
 async def test_the_first_run(talk: Talk) -> None:
