@@ -24,11 +24,12 @@
   };
 
   P.takeRun = (run) => {
+    const same = P.run && JSON.stringify(P.run) === JSON.stringify(run);
     const ended = P.run && run && !P.run.ended && run.ended && P.run.run_id === run.run_id;
     P.run = run;
     document.body.toggleAttribute("data-pl-running", !!run && !run.ended && run.status === "running");
     places.forEach(colour);
-    P.parts.run.show(ended);
+    if (!same) P.parts.run.show(ended); // what is being clicked is not built anew for nothing
   };
 
   const nothing = () =>

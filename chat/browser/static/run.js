@@ -126,6 +126,7 @@
 
   const factsOf = (run) => {
     const active = !run.ended;
+    const waits = active && ["waiting", "unknown"].includes(run.status) && run.questions.find((question) => question.open && question.asked_at);
     return el("div", {},
       el("div", { class: "pl-run-head", role: "status" },
         el("span", { class: `pl-dot ${run.status}` }), el("strong", {}, run.workflow), el("span", { class: `pl-tag ${run.status}` }, run.word),
@@ -135,14 +136,14 @@
         run.ended && Object.keys(run.raw_outputs).length > 0 && P.copyButton("Copy the outputs", () => P.outputsAsText(run)),
         run.ended && Object.keys(run.raw_outputs).length > 0 && button("Download", { onclick: () => download(run), "aria-label": "Download the outputs as JSON" }, "down")),
       el("dl", { class: "pl-facts-list" },
-        ...fact("Time", run.ended ? run.seconds : since(run)), ...fact("Tokens", run.tokens.replace(/ ?tokens ?/, "")), ...fact("Cost", run.cost), ...fact("Model", run.models),
+        ...(waits ? fact("Waiting for", since(waits.asked_at)) : fact("Time", run.ended ? run.seconds : since(run.created_at))), ...fact("Tokens", run.tokens.replace(/ ?tokens ?/, "")), ...fact("Cost", run.cost), ...fact("Model", run.models),
         el("div", {}, el("dt", {}, "Run"), el("dd", { class: "pl-run-id" }, run.run_id.slice(0, 8), P.copyButton("Copy the id of this run", () => run.run_id)))));
   };
 
   // While the server is not heard of, nobody knows whether the run still goes on: the clock stands.
-  const since = (run) => {
+  const since = (begun) => {
     if ("plLost" in document.body.dataset) return P.$(".pl-facts-list dd", facts)?.textContent || "";
-    return P.duration(Math.max(0, Math.floor((Date.now() - new Date(run.created_at || Date.now())) / 1000)) || 0).replace(/\.0 s$/, " s");
+    return P.duration(Math.max(0, Math.floor((Date.now() - new Date(begun || Date.now())) / 1000)) || 0).replace(/\.0 s$/, " s");
   };
   setInterval(() => {
     if (!root || !P.run || P.run.ended || !root.offsetParent || "plLost" in document.body.dataset) return;

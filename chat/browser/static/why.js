@@ -135,16 +135,25 @@
     return { x: x + width / 2, top, bottom };
   };
 
+  let left = null; // the step to which the keyboard came back from its popover
   document.addEventListener("focusin", (event) => {
     const node = event.target.closest?.(".pl-picture [data-node]");
-    if (node?.matches(":focus-visible")) later(node, () => ofNode(node.dataset.node), () => spot(node));
+    if (node && node === left) left = null; // it was just read
+    else if (node?.matches(":focus-visible")) later(node, () => ofNode(node.dataset.node), () => spot(node));
     else if (box && !box.contains(event.target)) hide();
   });
   addEventListener("keydown", (event) => {
     if (!box) return;
-    if (event.key === "Escape") event.stopPropagation();
-    if (!box.contains(event.target)) hide();
-    else if (event.key === "Escape") hide();
+    const inside = box.contains(event.target);
+    const step = shownFor instanceof Element ? shownFor : null;
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      hide();
+      if (inside && step) (left = step), step.focus();
+    } else if (event.key === "ArrowDown" && step && event.target === step) {
+      event.preventDefault();
+      P.$("button", box)?.focus(); // from the step into what is said of it
+    } else if (!inside) hide();
   }, true);
   addEventListener("pointerdown", (event) => box && !box.contains(event.target) && hide(), true);
   addEventListener("scroll", () => box && hide(), { capture: true, passive: true });
