@@ -138,6 +138,12 @@ def ran(judged: Judged, wanted: Any) -> str | None:
     return None
 
 
+def tests(judged: Judged, count: int) -> str | None:
+    """So many tests are kept for the workflow."""
+    kept = len(judged.record.tests)
+    return None if kept == count else f"{kept} tests are kept"
+
+
 _WORDS = {
     "en": r"\b(the|is|are|and|with|you|it|to|of)\b",
     "de": r"\b(der|die|das|ist|und|nicht|ein|eine|mit|du|ich|Sie|den|wird|jetzt)\b",
@@ -324,7 +330,7 @@ def _facts(judged: Judged) -> Facts:
     return judged.facts
 
 
-WITHOUT = frozenset(("saved", "asked", "asks_or_assumes", "says", "says_not", "ran", "language"))
+WITHOUT = frozenset(("saved", "asked", "asks_or_assumes", "says", "says_not", "ran", "language", "tests"))
 """Checks that need no workflow."""
 
 CHECKS: Mapping[str, Check] = {
@@ -337,6 +343,7 @@ CHECKS: Mapping[str, Check] = {
             says,
             says_not,
             ran,
+            tests,
             language,
             touches,
             same_as,

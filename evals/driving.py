@@ -128,11 +128,16 @@ class _Driver:
         except ParlanceError as error:
             fault = str(error)
         seconds = time.monotonic() - started
-        runs = await self._runs(events)
-        made = [version for version in await self._versions() if version not in known]
         after = await self._current()
         return replace(
-            record, after=after, versions=made, events=events, runs=runs, seconds=seconds, fault=fault
+            record,
+            after=after,
+            versions=[version for version in await self._versions() if version not in known],
+            events=events,
+            runs=await self._runs(events),
+            tests=[] if after is None else await self._house.proofs.tests.list(LOCAL, after.name),
+            seconds=seconds,
+            fault=fault,
         )
 
     async def _by_hand(self, round_: Round) -> str | None:

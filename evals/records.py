@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.events import Cost, DraftChanged, Event, Failed, Problems, Question, Text
+from sessions.workflow_tests import WorkflowTest
 from sessions.workflows import Version
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What happened in a round. `before` and `after` are the conversation's workflow, None where there is none;
-    `versions` those that were saved in it, oldest first; `runs` the views of the runs that it started.
-    `fault` says why the round could not be had out. Unknown counts are None.
+    `versions` those that were saved in it, oldest first; `runs` the views of the runs that it started. `tests` are
+    those that are kept for the workflow afterwards. `fault` says why the round could not be had out. Unknown counts
+    are None.
     """
 
     say: str
@@ -23,6 +25,7 @@ class Record:
     versions: Sequence[Version] = ()
     events: Sequence[Event] = ()
     runs: Sequence[dict[str, Any]] = ()
+    tests: Sequence[WorkflowTest] = ()
     seconds: float = 0.0
     fault: str | None = None
 
@@ -55,7 +58,11 @@ class Record:
         return next((event for event in self.events if isinstance(event, Failed)), None)
 
     def total(self, name: str) -> float | None:
-        """prompt_tokens, completion_tokens or cost_usd of the assistant and the runs; None when one is unknown."""
+        """prompt_tokens, completion_tokens or cost_usd of the assistant and the runs; None when one is unknown.
+
+        A run that asked no model used nothing.
+        """
         found = [getattr(event, name) for event in self.events if isinstance(event, Cost)]
-        found += [run.get(name) for run in self.runs]
+        asked = [run for run in self.runs if any(node.get("model") for node in run.get("nodes", ()))]
+        found += [run.get(name) for run in asked]
         return None if None in found else sum(found)
