@@ -290,6 +290,8 @@ class Honest:
         key = "broken" if broken else kind
         if key == "fixed" and not self.record.saved:
             key = "done"
+        if key == "tested" and self.record.ran is False:
+            key = "failed"
         said: str = _language(language).instead[key]
         if said in self._said:
             return ""

@@ -12,7 +12,7 @@ from chat.assistant.inputs import ask_for, missing, read_inputs
 from chat.assistant.prompts import problem_lines
 from chat.assistant.render import run_result
 from chat.assistant.turn import Outcome, Turn, chosen_option
-from chat.events import Event, Problems, RunStarted, Text
+from chat.events import Event, Problems, RunEnded, RunStarted, Text
 from chat.turns import CurrentWorkflow
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ async def _start(
     )
     yield RunStarted(run_id, saved.name, dict(values))
     run = await engine.wait(run_id)
+    if run["ended_at"]:
+        yield RunEnded(run_id, run["status"], run)
     by_demo = any(str(node.get("model") or "").startswith(DEMO) for node in run.get("nodes", ()))
     if not run["waiting"]:  # what the run asks stands on its own card
         yield Text(run_result(run) + (DEMO_NOTE if by_demo and run["status"] == "ok" else ""))

@@ -139,10 +139,13 @@ def test_each_word_needs_its_own_record() -> None:
     honest = Honest()
     assert (
         honest.feed(works) + honest.note(saved()) + honest.close()
-        == "It … It has not been run or tested yet."
+        == "It … It was not run or tested in this turn."
     )
     honest = Honest()
     assert honest.feed(works) + honest.note(RunEnded("r", "ok")) + honest.close() == works
+    honest = Honest()
+    failed = honest.feed(works) + honest.note(RunEnded("r", "failed")) + honest.close()
+    assert failed == "It … The run did not end well."
     honest = Honest()
     told = honest.feed("I fixed it.") + honest.note(saved(FAILED)) + honest.close()
     assert told == "I … It is saved, but a test of it fails."
