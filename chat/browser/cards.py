@@ -22,6 +22,7 @@ from chat.browser.words import (
     duration,
     money,
     seconds_between,
+    size,
     time_taken,
     tokens_of,
 )
@@ -43,7 +44,8 @@ TYPING = (
 def message_entries(message: Message, runs: Runs | None = None) -> list[Entry]:
     """The entries of a message, at least one. `runs` are views of the runs that are under way, by id."""
     if message.role == "user":
-        return [_entry(message, f'<div class="pl-said">{plain(message.text)}</div>', raw=message.text)]
+        said = f'<div class="pl-said">{plain(message.text)}</div>' if message.text else ""
+        return [_entry(message, said + _files(message), raw=message.text)]
     entries: list[Entry] = []
     for index, part in enumerate(message.parts):
         entries.extend(_part_entries(message, index, part, runs or {}))
@@ -53,6 +55,19 @@ def message_entries(message: Message, runs: Runs | None = None) -> list[Entry]:
     if options := _options(message.parts):
         entries[-1]["options"] = options
     return entries
+
+
+def _files(message: Message) -> str:
+    """What is attached to a message, to be saved again."""
+    files = [part for part in message.parts if part["kind"] == "file"]
+    if not files:
+        return ""
+    links = "".join(
+        f'<a class="pl-file" href="/api/files/{quote(str(file["id"]), safe="")}" download>'
+        f"<strong>{plain(str(file['name']))}</strong> {size(int(file['size']))}</a>"
+        for file in files
+    )
+    return f'<div class="pl-files">{links}</div>'
 
 
 def _entry(

@@ -12,6 +12,13 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def size(number: int) -> str:
+    """Of a file, in the unit that fits."""
+    if number < 1000:
+        return count(number, "byte")
+    return f"{number / 1000:.0f} kB" if number < 1_000_000 else f"{number / 1_000_000:.1f} MB"
+
+
 def money(dollars: float | None) -> str:
     """In US dollars, with as many places as a small sum needs."""
     if dollars is None:

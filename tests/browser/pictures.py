@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, Tab
 from tests.browser.server import ROOT, TICKET, Server, answer, example, with_model
-from tests.browser.test_places import DROP
+from tests.browser.test_places import ARCHIVE, DROP
 from tests.fakes.openai_server import FakeOpenAI, Reply
 
 FOLDER = ROOT / "docs" / "images"
@@ -219,10 +219,10 @@ def trouble(camera: Camera, server: Server) -> None:
     camera.do("parlance.open(null)")
     camera.tab.ask("Go on, please")
     camera.take("cap-reached")
-    camera.do(DROP, ["holiday.png", "no workflow", "image/png"])
-    camera.page.locator(".pl-toast").last.wait_for()
+    camera.do(DROP, ["orders.csv", "who,what\nAnn,12 kg of tea\n", "text/csv"])
+    camera.do(DROP, ["report.docx", ARCHIVE, "application/zip"])
+    camera.page.locator(".pl-attachment.failed").wait_for()
     camera.take("file-refused")
-    camera.do(NO_TOASTS)
     camera.page.goto(server.url + "/?c=nothing")
     camera.page.locator(".pl-toast").wait_for()
     camera.take("unknown-conversation")

@@ -26,6 +26,7 @@ nodes:
     prompt: "Hello {state.who}"
     outputs: [line]
 """
+ARCHIVE = "PK\x03\x04\x14\x00\x00\x00"
 DROP = """([name, text, type]) => {
     const data = new DataTransfer();
     data.items.add(new File([text], name, {type}));
@@ -141,10 +142,6 @@ def test_a_run_is_found_in_the_list_and_deleted(tab: Tab) -> None:
 
 
 def test_a_file_dropped_in_is_checked_shown_and_kept_where_one_says(tab: Tab) -> None:
-    tab.page.evaluate(DROP, ["holiday.png", "not a picture", "image/png"])
-    expect(tab.page.locator(".pl-toast")).to_contain_text("“holiday.png” is not a workflow.")
-    tab.page.evaluate(DROP, ["list.yaml", "- milk\n- eggs\n", "text/yaml"])
-    expect(tab.page.locator(".pl-toast").last).to_contain_text("“list.yaml” is not a workflow.")
     tab.page.evaluate(DROP, ["greet.yaml", GREET.replace("prompt:", "promt:"), "text/yaml"])
     dialog = _dialog(tab.page)
     expect(dialog).to_contain_text("Did you mean `prompt`?")
@@ -157,6 +154,28 @@ def test_a_file_dropped_in_is_checked_shown_and_kept_where_one_says(tab: Tab) ->
     dialog.get_by_role("button", name="Next version of greet").click()
     tab.page.wait_for_function("parlance.workflow?.version === 2")
     assert "Good day" in tab.page.evaluate("parlance.workflow.yaml")
+
+
+def test_files_go_with_a_message_and_those_that_cannot_say_why(tab: Tab) -> None:
+    chips = tab.page.locator(".pl-attachment")
+    with tab.page.expect_file_chooser() as chooser:
+        tab.page.get_by_role("button", name="Attach files").click()
+    chooser.value.set_files({"name": "orders.csv", "mimeType": "text/csv", "buffer": b"who,what\nAnn,tea\n"})
+    expect(chips).to_have_text(re.compile("orders.csv *17 bytes"))
+    tab.page.evaluate(DROP, ["list.yaml", "- milk\n- eggs\n", "text/yaml"])  # YAML, and no workflow
+    expect(chips.nth(1)).to_contain_text("list.yaml")
+    tab.page.evaluate(DROP, ["report.docx", ARCHIVE, "application/zip"])
+    expect(tab.page.get_by_role("alert")).to_contain_text("report.docx: ")
+    expect(tab.page.locator(".pl-attachment .pl-dot.running")).to_have_count(0)
+    tab.page.get_by_role("button", name="Remove list.yaml").click()
+    tab.page.get_by_role("button", name="Remove report.docx").click()
+    tab.ask("What is in it?")
+    expect(chips).to_have_count(0)
+    attached = tab.asked.last.locator(".pl-file")
+    expect(attached).to_have_text("orders.csv 17 bytes")
+    with tab.page.expect_download() as download:
+        attached.click()
+    assert Path(download.value.path()).read_bytes() == b"who,what\nAnn,tea\n"
 
 
 def test_a_workflow_is_exported_and_a_share_file_comes_back(tab: Tab, tmp_path: Path) -> None:

@@ -12,7 +12,11 @@ class Conversation(Area):
         """Post a message; a new conversation is made for the first one."""
         conversation = given.get("conversation") or (await self.service.create(owner)).id
         message = await self.service.post(
-            owner, conversation, str(given.get("text") or ""), external_id=given.get("external_id")
+            owner,
+            conversation,
+            str(given.get("text") or ""),
+            external_id=given.get("external_id"),
+            files=[str(each) for each in given.get("files") or ()],
         )
         return {"conversation": conversation, "message": message}
 

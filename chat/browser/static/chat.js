@@ -27,11 +27,14 @@
     area.value = text;
     area.dispatchEvent(new Event("input", { bubbles: true }));
   };
-  const sendBox = () => {
+  const sendBox = async () => {
     const text = box().value;
-    if (!text.trim()) return;
+    if (!text.trim() && !P.attached.some()) return;
+    if (P.attached.busy()) return P.attached.wait(sendBox);
+    const files = P.attached.take();
+    if (!text.trim() && !files.length) return;
     setBox("");
-    P.send(text);
+    P.send(text, files);
   };
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("#pl-box textarea")) return;
@@ -41,27 +44,28 @@
   }, true);
 
   let unsent = null; // what did not get through keeps its id, so that the server can tell a repeat
-  P.send = (text) => {
+  P.send = (text, files = []) => {
     const said = text.trim();
-    if (!said) return;
+    if (!said && !files.length) return;
     const repeated = unsent?.text === said && unsent.conversation === P.conversation && P.conversation;
     const id = repeated ? unsent.id : crypto.randomUUID?.() || String(Math.random()).slice(2) + Date.now();
     pinned = true;
-    P.post(said, id);
+    P.post(said, id, files);
   };
 
   // One after the other, in their order. The first message of an empty page makes the conversation of those behind it.
   let tail = Promise.resolve();
   let fresh = { id: null };
   P.freshPage = () => (fresh = { id: null });
-  P.post = (text, external_id) => {
+  P.post = (text, external_id, files = []) => {
     const [where, page] = [P.conversation, fresh];
-    tail = tail.then(() => post(where, page, text, external_id));
+    tail = tail.then(() => post(where, page, text, external_id, files));
     return tail;
   };
-  const post = async (where, page, text, external_id) => {
-    const answer = await P.call("send", { conversation: where || page.id, text, external_id });
+  const post = async (where, page, text, external_id, files) => {
+    const answer = await P.call("send", { conversation: where || page.id, text, external_id, files: files.map((file) => file.id) });
     if (answer.error) {
+      P.attached.back(files);
       unsent = { text, id: external_id, conversation: where || page.id };
       if (box()) setBox([text, box().value].filter(Boolean).join("\n")); // nothing typed is lost
       return;
@@ -176,6 +180,7 @@
     });
     // The whole line opens what was thought: its arrow is no button of its own.
     P.$$("#pl-messages .thought-group .arrow").forEach((arrow) => (arrow.inert = true));
+    P.attached.settle();
     const view = log();
     if (view && below !== null) {
       view.scrollTop = view.scrollHeight - below;

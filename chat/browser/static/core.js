@@ -58,7 +58,6 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     keyboard: "M1.5 4h13v8.5h-13ZM4 6.8h.01M6.7 6.8h.01M9.3 6.8h.01M12 6.8h.01M5 9.8h6",
     more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
     share: "M8 10V2M5 4.5 8 1.5l3 3M3 8.5v5h10v-5",
-    clip: "M12.5 7 7.4 12.1a2.6 2.6 0 0 1-3.7-3.7l5.5-5.5a1.7 1.7 0 0 1 2.5 2.5L6.4 10.7a.8.8 0 0 1-1.2-1.2L9.8 5",
   };
   P.icon = (name) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

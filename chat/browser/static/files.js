@@ -8,7 +8,7 @@
 
   // --- getting hold of it ---
 
-  const picker = el("input", { type: "file", accept: ".yaml,.yml,.json,.txt", class: "pl-unseen", "aria-label": "Open a workflow file", tabindex: -1, onchange: () => {
+  const picker = el("input", { type: "file", accept: ".yaml,.yml", class: "pl-unseen", "aria-label": "Open a workflow file", tabindex: -1, onchange: () => {
     const file = picker.files[0];
     picker.value = "";
     if (file) P.takeFile(file);
@@ -20,7 +20,7 @@
 
   const carriesFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
   let depth = 0;
-  const veil = el("div", { class: "pl-veil", "aria-hidden": "true" }, el("div", {}, P.icon("file"), el("strong", {}, "Drop it here"), el("span", {}, "A workflow as a YAML file is checked and opened.")));
+  const veil = el("div", { class: "pl-veil", "aria-hidden": "true" }, el("div", {}, P.icon("file"), el("strong", {}, "Drop it here"), el("span", {}, "A workflow is checked and opened; other files go with your message.")));
   const lift = () => ((depth = 0), veil.remove());
   addEventListener("dragenter", (event) => carriesFiles(event) && depth++ === 0 && document.body.append(veil));
   addEventListener("dragleave", (event) => carriesFiles(event) && --depth <= 0 && lift());
@@ -33,15 +33,16 @@
     const files = [...event.dataTransfer.files];
     if (files.length) P.takeFiles(files);
   }, true);
+  // One YAML file may be a workflow; everything else belongs to the message that is being written.
   P.takeFiles = (files) => {
-    if (files.length > 1) return P.toast("One workflow at a time, please.", `You dropped ${files.length} files.`);
-    P.takeFile(files[0]);
+    if (files.length === 1 && isYaml(files[0])) return P.takeFile(files[0], () => P.attached.add(files));
+    P.attached.add(files);
   };
 
-  const isYaml = (file) => /\.(ya?ml|json|txt)$/i.test(file.name) || /yaml|json|^text\/plain/.test(file.type);
+  const isYaml = (file) => /\.ya?ml$/i.test(file.name) || /yaml/.test(file.type);
 
-  P.takeFile = async (file) => {
-    if (!isYaml(file)) return P.toast(`“${file.name}” is not a workflow.`, "Drop a YAML file: a workflow, or a share file of Parlance.");
+  P.takeFile = async (file, otherwise) => {
+    if (!isYaml(file)) return P.toast(`“${file.name}” is not a workflow.`, "Pick a YAML file: a workflow, or a share file of Parlance.");
     if (file.size > LARGEST) return P.toast(`“${file.name}” is too large for a workflow.`, `It has ${(file.size / 1e6).toFixed(1)} MB; 2 MB is the most.`);
     let text;
     try {
@@ -51,6 +52,7 @@
     }
     const found = await P.call("look_at_file", { text });
     if (found.error) return;
+    if (!found.workflow && otherwise) return otherwise();
     if (!found.workflow) return P.toast(`“${file.name}” is not a workflow.`, "A workflow has the keys schema_version, flow and nodes.");
     show(file.name, text, found);
   };
