@@ -287,7 +287,7 @@ class Honest:
     def _instead(self, language: str, kind: Kind) -> str:
         """What is so, "" where it has been said already."""
         broken = self.record.saved and self.record.tests[1] > 0
-        key = "broken" if broken else kind
+        key: str = "broken" if broken else kind
         if key == "fixed" and not self.record.saved:
             key = "done"
         if key == "tested" and self.record.ran is False:
