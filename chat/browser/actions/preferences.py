@@ -22,7 +22,7 @@ class MyPreferences(Area):
         return {"preferences": await self.service.preferences.set(owner, **dict(given.get("changes") or {}))}
 
     async def spent_today(self, owner: str, given: Given) -> Answer:
-        """What the assistant's own calls have used, in words, and how much of the caps that is (0 to 1, None without)."""
+        """What the assistant's own calls have used, in words; how much of the caps that is, 0 to 1, None without."""
         today = await self.service.spending.today(owner)
         tokens = (today["prompt_tokens"] or 0) + (today["completion_tokens"] or 0)
         unpriced = today["unpriced"]

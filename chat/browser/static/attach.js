@@ -3,8 +3,8 @@
   "use strict";
   const P = window.parlance;
   const { el, icon } = P;
-  const LARGEST = 20_000_000; // bytes of a file, as the server has it
-  const MOST = 20; // files of a message
+  const LARGEST = 20 * 1024 * 1024; // bytes of a file, as the server has it
+  const MOST = 10; // files of a message
   let chips = [];
   let row = null;
   let waits = null;

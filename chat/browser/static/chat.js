@@ -174,7 +174,7 @@
     P.workInCards();
     P.$$("#pl-messages [data-testid=user], #pl-messages [data-testid=bot]").forEach(label);
     P.$$("#pl-messages textarea:not([data-pl])").forEach((area) => ((area.dataset.pl = ""), fillEdit(area)));
-    P.$$("#pl-box button").forEach((button) => {
+    P.$$("#pl-box button:not(.pl-clip)").forEach((button) => {
       const name = button.classList.contains("stop-button") ? "Stop" : "Send";
       if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name), (button.title = name);
     });
