@@ -26,7 +26,10 @@ _BECOMES = r"\s*(?:\bto\b|\binto\b|\bby\b|\bwith\b|:|=)\s*"
 _NEW = _Q.format("t")
 _STEP_R, _REF_R = _STEP.format("r"), _REF.format("r")
 _PATTERNS: tuple[tuple[str, str], ...] = (
-    ("add", rf"{_ADD}{_A_STEP}{_WHERE}{_REF_R}(?:\s*[:,]\s*(?:to\s+)?|\s+(?:that|which|to)\s+){_TEXT}"),
+    (
+        "add",
+        rf"{_ADD}{_A_STEP}{_WHERE}{_REF_R}(?:\s*[:,]\s*(?:to\s+)?|\s+(?:(?P<doing>that|which)|to)\s+){_TEXT}",
+    ),
     ("add", rf"{_ADD}{_A_STEP}{_TEXT}\s+{_WHERE}{_REF_R}"),
     ("add", rf"{_ADD}{_A_STEP}{_TEXT}(?:\s+at\s+the\s+(?P<edge>end|start|beginning))?"),
     ("add", rf"{_WHERE}{_STEP_R},?\s*(?:please\s+)?(?:also\s+)?(?:add|insert)\s+(?:{_A_STEP})?{_TEXT}"),
@@ -88,7 +91,7 @@ def _order(kind: str, groups: Mapping[str, Any]) -> Order:
         one_of("s"),
         "start" if place == "beginning" else place,
         _bare(one_of("t1", "t2", "t3", "t4", "t5"))
-        if groups.get("does")
+        if groups.get("does") or groups.get("doing")
         else one_of("t1", "t2", "t3", "t4", "t5"),
         one_of("o1", "o2", "o3", "o4"),
     )

@@ -218,7 +218,11 @@ def test_what_is_no_order(message: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["add a step after draft: list the names", "insert a step after the draft step to list the names"],
+    [
+        "add a step after draft: list the names",
+        "insert a step after the draft step to list the names",
+        "insert a step after the draft step that lists the names",
+    ],
 )
 def test_the_place_may_come_first(words: str) -> None:
     order = read_order(words)
