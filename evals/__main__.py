@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from configs.settings import SettingsError, read_settings
+from configs.settings import Settings, SettingsError, read_settings
 from engine.models.names import EMBEDDED
 from evals.money import expected_usd, price_words
 from evals.recordings import prompt_sizes, read_recordings, write_recordings
@@ -80,9 +80,7 @@ def _wrong(one: dict[str, Any]) -> list[str]:
 
 
 def _ask(options: argparse.Namespace, tasks: Sequence[Task]) -> int:
-    settings = read_settings().model_copy(
-        update={"model": options.model, "force_model": None, "database_url": None, "dispatch": "local"}
-    )
+    settings = _settings(options.model)
     if options.model != EMBEDDED and not _may_spend(options, tasks):
         print("Nothing was asked.", file=sys.stderr)
         return 2
@@ -95,6 +93,15 @@ def _ask(options: argparse.Namespace, tasks: Sequence[Task]) -> int:
     asking.path.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"\n{table}\nKept in {asking.path.parent}.")
     return 0
+
+
+def _settings(model: str) -> Settings:
+    """The installation's settings with this model; PARLANCE_API_BASE goes with the model it was set for alone."""
+    found = read_settings()
+    changed: dict[str, Any] = {"model": model, "force_model": None, "database_url": None, "dispatch": "local"}
+    if model not in (found.model, found.force_model):
+        changed |= {"api_base": None, "api_key": None}
+    return found.model_copy(update=changed)
 
 
 def _may_spend(options: argparse.Namespace, tasks: Sequence[Task]) -> bool:
