@@ -26,6 +26,7 @@ from chat.events import (
     Text,
     TurnEnded,
 )
+from chat.failures import Failures
 from chat.hub import Hub
 from chat.live import LiveMessage
 from chat.runs import RunFollower, runs_of
@@ -58,6 +59,7 @@ class Turns:
         workflows: Workflows,
         inbox: Inbox,
         hub: Hub,
+        failures: Failures | None = None,
     ) -> None:
         self._engine = engine
         self._assistant = assistant
@@ -70,7 +72,7 @@ class Turns:
         self._queues: dict[str, deque[Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._runs = RunFollower(engine, inbox, hub, self._answers.get)
+        self._runs = RunFollower(engine, inbox, hub, self._answers.get, failures)
 
     def answer(self, message_id: str) -> Answer | None:
         """The answer while it is under way in this process."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chat.answers import Answer
-from chat.events import Event, Failed, NodeChanged, RunEnded, RunStarted, RunWaiting, Step
+from chat.events import Event, Failed, Fix, NodeChanged, RunEnded, RunStarted, RunWaiting, Step
+from chat.failures import Failures
 from chat.hub import Hub
 from chat.parts import Parts
 from engine.errors import ParlanceError
@@ -44,8 +45,14 @@ class RunFollower:
     """
 
     def __init__(
-        self, engine: Engine, inbox: Inbox, hub: Hub, answer_of: Callable[[str], Answer | None]
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        hub: Hub,
+        answer_of: Callable[[str], Answer | None],
+        failures: Failures | None = None,
     ) -> None:
+        self._failures = failures
         self._engine = engine
         self._inbox = inbox
         self._hub = hub
@@ -117,7 +124,8 @@ class RunFollower:
         if event.kind == "run_ended":
             status = str(event.data["status"])
             await self.write_questions(run)
-            await self._write(run, RunEnded(run.run_id, status, event.data))
+            why = await self._why(run) if status == "failed" else []
+            await self._write(run, RunEnded(run.run_id, status, event.data), *why)
             self._nudge(run, status)
             times = {name: event.data.get(name) for name in ("workflow", "created_at", "ended_at")}
             self._tell(run, "run", status=status, **times)
@@ -129,6 +137,16 @@ class RunFollower:
             if event.kind == "node_waiting":
                 await self.write_questions(run)
                 self._tell(run, "question")
+
+    async def _why(self, run: OpenRun) -> list[Event]:
+        """Why it failed, and what can be done about it; what can't be found out is left out, and logged."""
+        if self._failures is None:
+            return []
+        try:
+            return await self._failures.explain(run.run_id)
+        except ParlanceError as error:
+            logger.warning("Why run %s failed can't be told: %s", run.run_id, error)
+            return []
 
     async def write_questions(self, run: OpenRun) -> None:
         """Bring what the run has asked, and what it was answered, up to date in the message."""
@@ -160,12 +178,13 @@ class RunFollower:
                 del self._looks[run]
                 self.follow(run)
 
-    async def _write(self, run: OpenRun, event: Event, *, ended: bool = True) -> None:
+    async def _write(self, run: OpenRun, *events: Event, ended: bool = True) -> None:
         """Into the answer under way and its followers, or into the message as it was stored."""
         answer = self._answer_of(run.message_id)
         if answer and not answer.live.ended:
-            answer.live.publish(event)
-        await self._inbox.write_run(run, lambda message: _changed(message, run, event), ended=ended)
+            for event in _new(answer.live.parts, run, events):
+                answer.live.publish(event)
+        await self._inbox.write_run(run, lambda message: _changed(message, run, events), ended=ended)
         self._hub.publish(run.owner, run.conversation_id, "message", message_id=run.message_id)
 
     def _tell(self, run: OpenRun, what: str, **data: Any) -> None:
@@ -195,11 +214,18 @@ async def runs_of(engine: Engine, inbox: Inbox, owner: str, message: Message) ->
     return [*filter(None, noted.values()), *silent]
 
 
-def _changed(message: Message, run: OpenRun, event: Event) -> tuple[str, list[dict[str, Any]]]:
+def _new(parts: Parts, run: OpenRun, events: Sequence[Event]) -> Sequence[Event]:
+    """Why a run failed is said once, and asked about once, however often its end is seen."""
+    return events[:1] if parts.has(Fix.kind, run.run_id) else events
+
+
+def _changed(message: Message, run: OpenRun, events: Sequence[Event]) -> tuple[str, list[dict[str, Any]]]:
     """The stored message with the run's card and its end."""
+    event = events[0]
     parts = Parts(message.parts)
     if not parts.has("run_started", run.run_id):
         view = event.run if isinstance(event, RunEnded) else {}
         parts.add(RunStarted(run.run_id, str(view.get("workflow", "")), view.get("inputs", {})))
-    parts.add(event)
+    for event in _new(parts, run, events):
+        parts.add(event)
     return parts.text, parts.to_list()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from chat.answers import Answer
 from chat.events import Event, TurnEnded
+from chat.failures import Failures
 from chat.hub import Hub, Nudge
 from chat.library import WorkflowLibrary
 from chat.my_data import FILES, MyData
@@ -85,7 +86,10 @@ class ChatService(RunService):
         self.timetable = timetable or make_timetable(
             SqlScheduleStore(db), engine, self.workflows, models, tools
         )
-        self._turns = Turns(engine, assistant, self.conversations, self.workflows, self._inbox, self.hub)
+        self.failures = Failures(engine, self.workflows, tools, models)
+        self._turns = Turns(
+            engine, assistant, self.conversations, self.workflows, self._inbox, self.hub, self.failures
+        )
         self.library = library = WorkflowLibrary(
             self.workflows,
             self.conversations,

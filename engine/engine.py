@@ -150,11 +150,20 @@ class Engine:
             await self._dispatcher.start(record, plan)
         return record.id
 
-    async def retry(self, run_id: str, node: str, workflow: Workflow | None = None) -> str:
+    async def retry(
+        self,
+        run_id: str,
+        node: str,
+        workflow: Workflow | None = None,
+        *,
+        conversation_id: str | None = None,
+        message_id: str | None = None,
+    ) -> str:
         """A new run that keeps the rows before the first visit to `node` of one that has ended, and goes on from there;
         its id.
 
-        `workflow` is the document put right, where it was that; then its sub-workflows are what is saved now.
+        `workflow` is the document put right, where it was that; then its sub-workflows are what is saved now. The new
+        run belongs to the conversation and the message that are given, else to none.
         NotFound, Conflict, InputError.
         """
         run = await self.store.get(run_id)
@@ -169,9 +178,15 @@ class Engine:
             pins = pinned.digests
         new_id = uuid.uuid4().hex[:16]
         kept = await asyncio.to_thread(kept_rows, run, plan, rows, node, new_id)
-        changed = {"yaml": plan.workflow.text, "digest": plan.digest, "shape": plan.shape, "pins": pins}
+        changed: dict[str, Any] = {
+            "yaml": plan.workflow.text,
+            "digest": plan.digest,
+            "shape": plan.shape,
+            "pins": pins,
+        }
         changed["workflow"] = plan.workflow.name
         origin = {**rehearsal_of(run), "retry_of": run.id, "from": node}
+        changed |= {"conversation_id": conversation_id, "message_id": message_id}
         record = anew(run, new_id, self._clock.now(), **changed, origin=origin)
         await self._dispatcher.offer(record, plan, kept)
         return new_id

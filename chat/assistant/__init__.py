@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from chat.assistant import paying
 from chat.assistant.context import shown
+from chat.assistant.failures import after_change
 from chat.assistant.nearest import Nearest
 from chat.assistant.pending import take_up
 from chat.assistant.turn import House, Outcome, Turn
-from chat.events import Event, Failed, Text
+from chat.events import Event, Failed, RunStarted, Text
 from chat.gallery import Gallery
 from chat.turns import TurnContext
 from engine.errors import ParlanceError
@@ -82,17 +83,28 @@ class Assistant:
 
 
 async def _answer(turn: Turn) -> AsyncIterator[Event]:
+    """The answer, then what is left to offer: a run that failed and can go on with the workflow as it is now."""
+    started = False
+    async for event in _first(turn):
+        started = started or isinstance(event, RunStarted)
+        yield event
+    if not started:
+        async for event in after_change(turn):
+            yield event
+
+
+async def _first(turn: Turn) -> AsyncIterator[Event]:
     """What the open question is about is done by code; all else by the path that fits the model."""
     taken_up = take_up(turn)
     if taken_up is None:
         async for event in _path(turn):
             yield event
-        return
-    async for piece in taken_up:
-        if not isinstance(piece, Outcome):
-            yield piece
-        elif piece.refused:
-            yield Text(piece.text)
+    else:
+        async for piece in taken_up:
+            if not isinstance(piece, Outcome):
+                yield piece
+            elif piece.refused:
+                yield Text(piece.text)
 
 
 def _path(turn: Turn) -> AsyncIterator[Event]:

@@ -19,6 +19,7 @@ HANDLERS: dict[str, str] = {
     "run": "chat.assistant.gates:run_answered",
     "open": "chat.assistant.gates:open_answered",
     "test": "chat.assistant.wishes:answered",
+    "fix": "chat.assistant.failures:answered",
     "outline": "chat.assistant.plan.planning:outline_given",
     "branch": "chat.assistant.small.branching:branch_given",
     "steps": "chat.assistant.small.building:steps_given",

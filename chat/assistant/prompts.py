@@ -82,6 +82,11 @@ def _part(part: Mapping[str, Any]) -> str:
         return "\n".join(f"[the run asks: {asked['question']}]" for asked in part["questions"])
     if kind == "run_ended":
         return f"[the run ended: {part['status']}]"
+    if kind == "fix":
+        world = (
+            " It is no fault of the workflow: do not change it for that." if part["cause"] == "world" else ""
+        )
+        return f"[why it failed:]{world}\n{data('failure', str(part['text']))}"
     if kind == "error":
         return f"[error: {part['message']}]"
     return ""

@@ -118,12 +118,21 @@ async def _start(
         message_id=turn.context.message_id,
         limit_usd=limit_usd,
     )
-    yield RunStarted(run_id, saved.name, dict(values))
-    run = await engine.wait(run_id)
+    async for event in follow_run(turn, run_id, saved.name, values):
+        yield event
+
+
+async def follow_run(
+    turn: Turn, run_id: str, name: str, values: Mapping[str, Any]
+) -> AsyncIterator[Event | Outcome]:
+    """Say that a run was started and, once it has ended, what it gave."""
+    yield RunStarted(run_id, name, dict(values))
+    run = await turn.house.engine.wait(run_id)
     if run["ended_at"]:
         yield RunEnded(run_id, run["status"], run)
     by_demo = any(str(node.get("model") or "").startswith(DEMO) for node in run.get("nodes", ()))
-    if not run["waiting"]:  # what the run asks stands on its own card
+    # What the run asks stands on its own card, and why it failed is explained by whoever follows it.
+    if not run["waiting"] and run["status"] != "failed":
         yield Text(run_result(run) + (DEMO_NOTE if by_demo and run["status"] == "ok" else ""))
     how = "ended" if run["ended_at"] else "has not ended"
     yield Outcome(f"The run {how}: {run['status']}.", ends=True)

@@ -11,7 +11,9 @@ from typing import Any
 
 from chat.assistant.prompts import data, shorten
 from chat.assistant.turn import Turn
+from chat.failures import NO_REPAIR
 from engine.errors import NotFound
+from engine.failures import cause_of
 
 LISTED = 20
 LONGEST_RESULT = 12_000
@@ -65,6 +67,9 @@ def run_told(run: Mapping[str, Any]) -> str:
     told["steps"] = [
         {name: node[name] for name in _OF_NODE if node.get(name) is not None} for node in run.get("nodes", ())
     ]
+    if run["status"] == "failed":
+        told["cause"] = cause_of(run.get("fault"))
+        told["advice"] = NO_REPAIR if told["cause"] == "world" else "Mend it when the person asks for that."
     if run.get("waiting"):
         told["waiting"] = [{"node": w["node"], "question": w["question"]} for w in run["waiting"]]
     return data("run", shorten(json.dumps(told, ensure_ascii=False), LONGEST_RESULT))

@@ -13,6 +13,7 @@ from chat.events import (
     DraftChanged,
     Event,
     Failed,
+    Fix,
     Problems,
     Question,
     RunEnded,
@@ -81,6 +82,8 @@ def _show(event: Event, shown: set[tuple[str, int]]) -> None:
         print(f"\n\n{event.text}")
         for option in event.options:
             print(f"  · {option['label']}")
+    elif isinstance(event, Fix):
+        print("\n\n" + "\n".join([event.text, *(f"  - {change}" for change in event.changes)]))
     elif isinstance(event, RunWaiting):
         print("\n\n" + "\n".join(_asked(event.run_id, each) for each in event.questions))
     else:
