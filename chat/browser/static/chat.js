@@ -172,6 +172,8 @@
 
   const settle = () => {
     P.workInCards();
+    const area = box();
+    if (area && !area.hasAttribute("aria-label")) area.setAttribute("aria-label", "Message"); // its label may be another control's
     P.$$("#pl-messages [data-testid=user], #pl-messages [data-testid=bot]").forEach(label);
     P.$$("#pl-messages textarea:not([data-pl])").forEach((area) => ((area.dataset.pl = ""), fillEdit(area)));
     P.$$("#pl-box button:not(.pl-clip)").forEach((button) => {
