@@ -91,14 +91,15 @@ async def open_talk(
     *,
     gallery: Gallery | None = None,
     secrets: Mapping[str, str] | None = None,
+    model: str = "openai/fake",
 ) -> AsyncIterator[Talk]:
     """Everything that one process has; opened again on the same `home` it is the next process."""
     db = open_db(home / "parlance.db", synchronous="NORMAL")
     tools = ToolRegistry()
-    models = KnownModels(ModelChoice(model="openai/fake", api_base=fake.base_url, api_key="k", home=home))
+    models = KnownModels(ModelChoice(model=model, api_base=fake.base_url, api_key="k", home=home))
     models.kind = kind
-    engine = Engine(SqliteRunStore(db), models, tools, secrets=(secrets or {}).get)
     workflows = Workflows(db)
+    engine = Engine(SqliteRunStore(db), models, tools, secrets=(secrets or {}).get, workflows=workflows.text)
     proofs = Proofs(engine, tools, workflows, WorkflowTests(db))
     assistant = Assistant(
         models,
