@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from chat.events import Text
 from engine.engine import SystemClock
 from engine.errors import WorkflowInvalid
 from engine.prepare import prepare
 from engine.schedules import Schedule, ScheduleStore
 from engine.timetable import Timetable
-from sessions.conversations import iso
+from sessions.conversations import Message, iso
+from sessions.inbox import Inbox, OpenRun
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -25,9 +27,16 @@ SHOWN = 3
 
 
 def make_timetable(
-    store: ScheduleStore, engine: Engine, workflows: Workflows, models: ModelClient, tools: ToolRegistry
+    store: ScheduleStore,
+    engine: Engine,
+    workflows: Workflows,
+    models: ModelClient,
+    tools: ToolRegistry,
+    inbox: Inbox | None = None,
 ) -> Timetable:
-    """Schedules whose documents are the saved workflows, checked as the editor and as a run do."""
+    """Schedules whose documents are the saved workflows, checked as the editor and as a run do. With an `inbox` the
+    results of one that was made in a conversation go there.
+    """
 
     async def checked(text: str) -> Workflow:
         from engine.check import check
@@ -40,7 +49,32 @@ def make_timetable(
     async def ready(text: str) -> Workflow:
         return await prepare(text, tools, models)
 
-    return Timetable(store, engine, workflows.text, checked=checked, ready=ready, clock=SystemClock())
+    async def placed(schedule: Schedule, run_id: str) -> None:
+        assert inbox is not None  # noqa: S101  it is not set otherwise
+        await put_card(inbox, schedule, run_id, None)
+
+    return Timetable(
+        store,
+        engine,
+        workflows.text,
+        checked=checked,
+        ready=ready,
+        clock=SystemClock(),
+        placed=placed if inbox is not None else None,
+    )
+
+
+async def put_card(
+    inbox: Inbox, schedule: Schedule, run_id: str, process: str | None
+) -> tuple[Message, OpenRun] | None:
+    """The message for a run of the schedule in its conversation, which says when it was planned. None where it is there
+    already, or the conversation is gone. Without a `process` whoever recovers next follows the run.
+    """
+    run = OpenRun(run_id, schedule.owner, schedule.conversation_id or "", run_id)
+    planned = schedule.local(schedule.pending_at or schedule.created_at)
+    said = Text(f"By the schedule **{schedule.id}**, {planned}:")
+    card = await inbox.put_card(run, process, [said.to_dict()])
+    return None if card is None else (card, run)
 
 
 def schedule_view(schedule: Schedule) -> dict[str, Any]:
@@ -50,6 +84,7 @@ def schedule_view(schedule: Schedule) -> dict[str, Any]:
         "workflow": schedule.workflow,
         "cron": schedule.cron,
         "timezone": schedule.timezone,
+        "conversation_id": schedule.conversation_id,
         "inputs": dict(schedule.inputs),
         "overlap": schedule.overlap,
         "paused": schedule.paused,

@@ -22,7 +22,7 @@ from chat.parts import Parts
 from chat.proof import Proofs
 from chat.recovery import recover
 from chat.runner import Turns
-from chat.schedules import make_timetable
+from chat.schedules import make_timetable, put_card
 from chat.service_runs import RunService
 from chat.sharing import Sharing
 from chat.spending import AssistantSpending
@@ -41,6 +41,7 @@ from sessions.workflows import Workflows
 if TYPE_CHECKING:
     from engine.check import Checked
     from engine.engine import Engine
+    from engine.schedules import Schedule
     from engine.timetable import Timetable
     from tools.registry import ToolRegistry
 
@@ -86,6 +87,7 @@ class ChatService(RunService):
         self.timetable = timetable or make_timetable(
             SqlScheduleStore(db), engine, self.workflows, models, tools
         )
+        self.timetable.placed = self._follow_scheduled
         self.failures = Failures(engine, self.workflows, tools, models)
         self._turns = Turns(
             engine, assistant, self.conversations, self.workflows, self._inbox, self.hub, self.failures
@@ -124,6 +126,13 @@ class ChatService(RunService):
         await self.proofs.close()
         self.hub.close()
         await self.timetable.close()
+
+    async def _follow_scheduled(self, schedule: Schedule, run_id: str) -> None:
+        """A run that a schedule of a conversation has started gets its message there, and is followed."""
+        placed = await put_card(self._inbox, schedule, run_id, await self.engine.enter())
+        if placed is not None:
+            card, run = placed
+            await self._turns.wait_for_runs(schedule.owner, card, [run])
 
     # --- conversations ---
 

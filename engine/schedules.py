@@ -24,7 +24,7 @@ class Schedule:
     the newest version comes before it. `next_at` is the next planned time, None while it is paused.
     `pending_at` is a planned time that has come and whose run is being stored. `missed` and `skipped` count the
     times that passed while nothing ran, and while the run before had not ended; `note` says the last such
-    thing. `revision` rises with each change.
+    thing. `revision` rises with each change. `conversation_id` is where it was made, and where its results go.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Schedule:
     skipped: int = 0
     note: str | None = None
     revision: int = 0
+    conversation_id: str | None = None
 
     @property
     def times(self) -> Cron:

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 Documents = Callable[[str, str], Awaitable[str | None]]
 """The newest text of an owner's saved workflow; None where there is none of that name."""
+Placed = Callable[[Schedule, str], Awaitable[None]]
+"""Gives the run of this id, which the schedule has just started, its place in the schedule's conversation. It may be
+called again for the same run."""
 Prepare = Callable[[str], Awaitable["Workflow"]]
 """Checks a text; WorkflowInvalid where it has errors."""
 
@@ -59,7 +62,10 @@ class Timetable:
         checked: Prepare,
         ready: Prepare,
         clock: Clock,
+        placed: Placed | None = None,
     ) -> None:
+        """`placed` may be set later, by who follows runs."""
+        self.placed = placed
         self._store = store
         self._engine = engine
         self._documents = documents
@@ -81,6 +87,7 @@ class Timetable:
         inputs: Mapping[str, Any] | None = None,
         schedule_id: str | None = None,
         overlap: bool = False,
+        conversation_id: str | None = None,
     ) -> Schedule:
         """Make a schedule for a saved workflow, or for a text. Its document and inputs are checked now.
 
@@ -103,9 +110,10 @@ class Timetable:
             cron=times.expression,
             timezone=timezone,
             created_at=now,
-            inputs=read_inputs(document, inputs or {}),
+            inputs=await self._engine.with_files(document, read_inputs(document, inputs or {}), owner),
             saved=yaml is None,
             overlap=overlap,
+            conversation_id=conversation_id,
             next_at=times.next(now)[0],
         )
         return await self._stored(made, fixed=schedule_id is not None)
@@ -226,9 +234,18 @@ class Timetable:
     async def _start(self, schedule: Schedule, run_id: str) -> None:
         text = await self._documents(schedule.owner, schedule.workflow) if schedule.saved else None
         workflow = await self._ready(schedule.yaml if text is None else text)
+        place = schedule.conversation_id if self.placed is not None else None
         await self._engine.start(
-            workflow, schedule.inputs, owner=schedule.owner, run_id=run_id, origin=schedule.origin
+            workflow,
+            schedule.inputs,
+            owner=schedule.owner,
+            run_id=run_id,
+            origin=schedule.origin,
+            conversation_id=place,
+            message_id=None if place is None else run_id,
         )
+        if place is not None and self.placed is not None:
+            await self.placed(schedule, run_id)
 
 
 def _id_from(name: str) -> str:

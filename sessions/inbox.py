@@ -99,6 +99,33 @@ class Inbox:
 
         return await self._db.write(job)
 
+    async def put_card(self, run: OpenRun, process: str | None, parts: PartList = ()) -> Message | None:
+        """The message that the run belongs into, which nobody's message set off, under the run's own id; None where it
+        is there already, or the conversation is gone. Without a process whoever recovers next follows the run.
+        """
+
+        def job(connection: sqlite3.Connection) -> Message | None:
+            there = connection.execute("SELECT 1 FROM messages WHERE id = ?", (run.message_id,)).fetchone()
+            where = (run.conversation_id, run.owner)
+            open_ = connection.execute(
+                "SELECT 1 FROM conversations WHERE id = ? AND owner = ?", where
+            ).fetchone()
+            if there is not None or open_ is None:
+                return None
+            _touch(connection, run.conversation_id)
+            return _insert(
+                connection,
+                run.conversation_id,
+                "assistant",
+                "schedule",
+                id=run.message_id,
+                parts=parts,
+                phase="waiting",
+                process=process,
+            )
+
+        return await self._db.write(job)
+
     async def remove(self, message_id: str) -> None:
         """Take back a card whose run did not start."""
         await self._db.execute("DELETE FROM messages WHERE id = ?", (message_id,))

@@ -26,6 +26,7 @@ COLUMNS = (
         "missed",
         "skipped",
         "note",
+        "conversation_id",
     ),
     "revision",
 )

@@ -16,6 +16,9 @@ from chat.assistant.turn import Turn
 MORE: tuple[str, ...] = (
     "chat.assistant.wishes:PROPOSE_TEST",
     "chat.assistant.plan.planning:PLAN_WORKFLOW",
+    "chat.assistant.schedules:SCHEDULE_WORKFLOW",
+    "chat.assistant.schedules:LIST_SCHEDULES",
+    "chat.assistant.schedules:CHANGE_SCHEDULE",
 )
 """Actions of other modules, as "module:NAME" of an `Action`; imported when the list is first needed."""
 

@@ -20,6 +20,7 @@ HANDLERS: dict[str, str] = {
     "open": "chat.assistant.gates:open_answered",
     "test": "chat.assistant.wishes:answered",
     "fix": "chat.assistant.failures:answered",
+    "schedule": "chat.assistant.schedules:answered",
     "outline": "chat.assistant.plan.planning:outline_given",
     "branch": "chat.assistant.small.branching:branch_given",
     "steps": "chat.assistant.small.building:steps_given",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+from chat.assistant import schedules
 from chat.assistant.small import changing, commands, meaning, talking
 from chat.assistant.small.orders import read_order
 from chat.assistant.turn import Outcome, Turn
@@ -49,6 +50,9 @@ def _answer(turn: Turn) -> AsyncIterator[Event | Outcome]:
     about = turn.pending()
     if about and commands.is_exit(turn.text):
         return talking.let_go()
+    planned = schedules.wanted(turn)
+    if planned is not None:
+        return planned
     order = read_order(turn.text) if turn.workflow else None
     if order:
         return changing.reshape(turn, order)

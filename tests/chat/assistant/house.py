@@ -15,6 +15,7 @@ from chat.assistant.nearest import Nearest
 from chat.events import DraftChanged, Event, Text
 from chat.gallery import Gallery
 from chat.proof import Proofs
+from chat.schedules import make_timetable
 from chat.service import ChatService
 from engine.engine import Engine
 from engine.models import ModelChoice, Models
@@ -22,6 +23,7 @@ from engine.ports import ModelInfo
 from sessions.db import Database, open_db
 from sessions.preferences import Preferences
 from sessions.runs import SqliteRunStore
+from sessions.schedules import SqlScheduleStore
 from sessions.spending import Spending
 from sessions.summaries import ConversationSummaries
 from sessions.workflow_tests import WorkflowTests
@@ -92,6 +94,7 @@ async def open_talk(
     gallery: Gallery | None = None,
     secrets: Mapping[str, str] | None = None,
     model: str = "openai/fake",
+    schedules: bool = False,
 ) -> AsyncIterator[Talk]:
     """Everything that one process has; opened again on the same `home` it is the next process."""
     db = open_db(home / "parlance.db", synchronous="NORMAL")
@@ -101,6 +104,7 @@ async def open_talk(
     workflows = Workflows(db)
     engine = Engine(SqliteRunStore(db), models, tools, secrets=(secrets or {}).get, workflows=workflows.text)
     proofs = Proofs(engine, tools, workflows, WorkflowTests(db))
+    timetable = make_timetable(SqlScheduleStore(db), engine, workflows, models, tools) if schedules else None
     assistant = Assistant(
         models,
         tools,
@@ -110,9 +114,10 @@ async def open_talk(
         nearest=Nearest(gallery) if gallery else NEAREST,
         proofs=proofs,
         tests=proofs.tests,
+        timetable=timetable,
         **stores(db),
     )
-    service = ChatService(db, engine, models, tools, assistant, proofs=proofs)
+    service = ChatService(db, engine, models, tools, assistant, timetable, proofs=proofs)
     await engine.recover()
     await service.recover()
     conversation = conversation or (await service.create(OWNER)).id

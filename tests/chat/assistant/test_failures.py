@@ -67,16 +67,20 @@ async def test_a_slip_in_a_name_is_mended_and_the_run_goes_on(talk: Talk) -> Non
     events = await begin(talk, PARSED, "contacts", RECORD)
     fix, asked = only(events, Fix), only(events, Question)
     assert (fix.node, fix.cause, fix.status, fix.workflow) == ("letter", "workflow", "offered", "contacts")
-    assert "There is no 'e_mail'" in fix.text and "state.customer" not in (fix.yaml or "").split("prompt")[0]
-    assert fix.yaml == PARSED.replace("e_mail", "email") and fix.changes
-    assert [option["label"] for option in asked.options][0] == "Fix and run from there"
+    assert "There is no 'e_mail'" in fix.text
+    assert "state.customer" not in (fix.yaml or "").split("prompt")[0]
+    assert fix.yaml == PARSED.replace("e_mail", "email")
+    assert fix.changes
+    assert next(option["label"] for option in asked.options) == "Fix and run from there"
     assert not talk.fake.requests, "code needs no model to explain"
 
     await talk.answer(Reply(text="Dear Ada"))
     events = await talk.say("Fix and run from there")
-    assert only(events, DraftChanged).version == 2 and only(events, Fix).status == "applied"
+    assert only(events, DraftChanged).version == 2
+    assert only(events, Fix).status == "applied"
     assert only(events, RunEnded).status == "ok"
-    assert len(talk.fake.requests) == 1 and "ada@example.com" in last_told(talk.fake)
+    assert len(talk.fake.requests) == 1
+    assert "ada@example.com" in last_told(talk.fake)
     assert await talk.yaml("contacts") == PARSED.replace("e_mail", "email")
     assert sorted(await executed(talk)) == [("first", "ok"), ("letter", "failed"), ("letter", "ok")]
     run = (await talk.runs())[0]
@@ -89,7 +93,8 @@ async def test_the_world_is_not_repaired(talk: Talk) -> None:
     events = await begin(talk, yaml, "contacts", RECORD)
     fix, asked = only(events, Fix), only(events, Question)
     assert (fix.node, fix.cause, fix.status, fix.yaml) == ("letter", "world", "none", None)
-    assert "key" in fix.text and '`state.customer.email` = `"ada@example.com"`' in fix.text
+    assert "key" in fix.text
+    assert '`state.customer.email` = `"ada@example.com"`' in fix.text
     assert [option["value"] for option in asked.options] == ["try again from there", "not now"]
 
     await talk.answer(talk_only("functions", "The key is missing."))
@@ -126,7 +131,8 @@ async def test_a_mend_of_the_models_is_offered_to_go_on_with(talk: Talk) -> None
     assert "No route" in last_told(talk.fake, 0)
     none_of(events, RunStarted)
     again = only(events, Question)
-    assert only(events, DraftChanged).version == 2 and again.about["node"] == "first"
+    assert only(events, DraftChanged).version == 2
+    assert again.about["node"] == "first"
 
     await talk.answer(Reply(text="Dear Ada"))
     events = await talk.say("yes")
@@ -143,9 +149,7 @@ async def test_it_is_said_once_also_after_a_restart(tmp_path: Path) -> None:
             await talk.db.execute("UPDATE message_runs SET ended_at = NULL")
         async with open_talk(tmp_path, fake, KIND, conversation) as talk:
             run = (await talk.runs())[0]["run_id"]
-            await talk.service._turns._runs.follow(  # noqa: SLF001  what recovery has begun
-                OpenRun(run, OWNER, conversation, message.id)
-            )
+            await talk.service._turns._runs.follow(OpenRun(run, OWNER, conversation, message.id))
             kinds = [
                 part["kind"] for part in (await talk.service.get(OWNER, conversation)).messages[-1].parts
             ]

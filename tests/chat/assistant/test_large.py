@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat.events import Cost, DraftChanged, Failed, Problems, Question, RunEnded, RunStarted, Step, Text
+from chat.events import Cost, DraftChanged, Failed, Fix, Problems, Question, RunEnded, RunStarted, Step, Text
 from tests.chat.assistant.house import Talk, call, last_told, none_of, of, only, open_talk, talk_only, text_of
 from tests.fakes.openai_server import FakeOpenAI, Reply
 
@@ -392,8 +392,8 @@ async def test_a_run_that_fails_names_the_step_and_the_fix(talk: Talk, way: str)
     await talk.say("Greet a person by name")
     events = await talk.say("Run it with Ada")
     assert only(events, RunEnded).status == "failed"
-    assert "`greet_person`" in text_of(events)
-    assert "key" in text_of(events)
+    fix = only(events, Fix)
+    assert "`greet_person`" in fix.text and "key" in fix.text and fix.cause == "world"
 
 
 # --- showing and talking ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chat.assistant.small import is_small
 from chat.assistant.small.slots import set_defaults
 from chat.assistant.small.steps import wire_steps
-from chat.events import Cost, DraftChanged, Failed, Problems, Question, RunEnded, RunStarted
+from chat.events import Cost, DraftChanged, Failed, Fix, Problems, Question, RunEnded, RunStarted
 from chat.gallery import Gallery
 from engine.check import check
 from engine.document import read_document
@@ -293,7 +293,10 @@ async def test_a_failed_run_names_the_step(talk: Talk) -> None:
     talk.fake.script = Reply(status=401, message="no")
     events = await talk.say("run it: You sent the wrong part again.")
     assert only(events, RunStarted).inputs["text"] == "You sent the wrong part again."
-    assert "`rewrite`" in text_of(events)
+    assert "`rewrite`" in only(events, Fix).text
+    await talk.answer("Kind words")
+    events = await talk.say("Try again from there")
+    assert only(events, RunEnded).status == "ok" and "Kind words" in text_of(events)
 
 
 # --- talking ----------------------------------------------------------------------------------------------
