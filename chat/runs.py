@@ -129,6 +129,7 @@ class RunFollower:
             self._nudge(run, status)
             times = {name: event.data.get(name) for name in ("workflow", "created_at", "ended_at")}
             self._tell(run, "run", status=status, **times)
+            self._hub.publish(run.owner, run.conversation_id, "list_changed")
         elif event.kind != "run_started":
             answer = self._answer_of(run.message_id)
             if answer:

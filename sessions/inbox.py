@@ -217,6 +217,8 @@ class Inbox:
             ).fetchone()
             if row is not None:
                 _save(connection, run.message_id, *change(message_of(row)))
+                if ended:
+                    _touch(connection, run.conversation_id)
             _note_run(connection, run, ended_at=time.time() if ended else None)
 
         await self._db.write(job)

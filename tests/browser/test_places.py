@@ -256,3 +256,19 @@ def test_what_happens_elsewhere_is_marked_until_it_is_looked_at(tab: Tab) -> Non
     assert re.match(r"\(\d+\) ", tab.page.title())
     row.locator(".pl-open").click()
     expect(row).not_to_have_class(re.compile("unread"))
+
+
+def test_what_came_while_no_page_was_open_is_marked_at_the_next_visit(tab: Tab) -> None:
+    begin(tab)
+    begun = tab.conversation
+    tab.page.get_by_role("button", name="New conversation", exact=True).click()
+    row = tab.page.locator(f'.pl-row[data-id="{begun}"]')
+    expect(row).not_to_have_class(re.compile("unread"))
+    tab.page.reload()
+    expect(row).not_to_have_class(re.compile("unread"))
+    # As if the last visit had been before all that.
+    tab.page.evaluate("localStorage.setItem('parlance-newest', '2001-01-01T00:00:00.000Z')")
+    tab.page.reload()
+    expect(row).to_have_class(re.compile("unread"))
+    row.locator(".pl-open").click()
+    expect(row).not_to_have_class(re.compile("unread"))

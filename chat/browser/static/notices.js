@@ -4,6 +4,7 @@
   "use strict";
   const P = window.parlance;
   const NAME = "parlance-unread";
+  const SEEN = "parlance-newest";
   const LONG = 20; // seconds
 
   const kept = () => {
@@ -20,6 +21,19 @@
     P.showTitle();
   };
   P.unread = kept;
+
+  // What changed while no page was open is marked at the next visit. Times are the server's, so clocks do not matter.
+  let first = true;
+  P.takeConversations = (items) => {
+    P.conversations = items;
+    const newest = items.reduce((time, c) => (c.updated_at > time ? c.updated_at : time), "");
+    const before = localStorage.getItem(SEEN);
+    if (newest > (before || "")) localStorage.setItem(SEEN, newest);
+    if (!first || !items.length) return;
+    first = false;
+    const fresh = before ? items.filter((c) => c.updated_at > before && c.id !== P.conversation) : [];
+    if (fresh.length) keep(new Set([...kept(), ...fresh.map((c) => c.id)]));
+  };
   P.seen = (conversation) => {
     const unread = kept();
     if (unread.delete(conversation) && !document.hidden) keep(unread);

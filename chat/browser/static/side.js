@@ -55,7 +55,7 @@
     },
     list(data) {
       latest = data;
-      if (!data.query) P.conversations = data.items;
+      if (!data.query) P.takeConversations(data.items);
       if (!rows || renaming) return;
       const nodes = data.items.map(row);
       if (!nodes.length) {
