@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.ports import RunStore
     from engine.timetable import Timetable
     from sessions.db import Database
+    from sessions.files import FileStore
     from sessions.limit_queue import Leases
     from sessions.postgres import Postgres
     from sessions.workflows import Workflows
@@ -152,7 +153,15 @@ class House:
             sandbox=self.sandbox,
             workflows=self.workflows.text,
             dispatcher=self._dispatcher,
+            files=self.files,
         )
+
+    @cached_property
+    def files(self) -> FileStore:
+        """What people attach."""
+        from sessions.files import FileStore
+
+        return FileStore(self.db, self.home / "files")
 
     @property
     def _dispatcher(self) -> MakeDispatcher:
@@ -181,10 +190,11 @@ class House:
     @cached_property
     def timetable(self) -> Timetable:
         from chat.schedules import make_timetable
+        from sessions.inbox import Inbox
         from sessions.schedules import SqlScheduleStore
 
         store = SqlScheduleStore(self.postgres or self.db)
-        return make_timetable(store, self.engine, self.workflows, self.models, self.tools)
+        return make_timetable(store, self.engine, self.workflows, self.models, self.tools, Inbox(self.db))
 
     @cached_property
     def assistant(self) -> Assistant:
@@ -205,6 +215,7 @@ class House:
             preferences=Preferences(self.db),
             spending=Spending(self.db),
             summaries=ConversationSummaries(self.db),
+            files=self.files,
         )
 
     @cached_property
@@ -235,6 +246,7 @@ class House:
             self.timetable,
             home=self.home,
             proofs=self.proofs,
+            files=self.files,
         )
 
     def serve(self, host: str, port: int) -> None:

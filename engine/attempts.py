@@ -43,6 +43,10 @@ async def attempt(step: Step) -> Outcome:
     clock, node = step.services.clock, step.node
     started = clock.now()
     try:
+        if step.workflow.holds_files and node.each is None:
+            from engine.nodes.files import open_files
+
+            await open_files(step)
         if node.timeout is None and node.each is None and node.effect != "once" and not step.rehearses:
             writes = await runner_of(node.kind)(step)
         else:

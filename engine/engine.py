@@ -23,7 +23,7 @@ from engine.made import made_inputs
 from engine.nodes import Services
 from engine.nodes.step import Secrets
 from engine.pins import Resolver, SavedWorkflows, pin
-from engine.ports import Clock, ModelClient, RunEvent, RunRecord, RunStatus, RunStore, Wait
+from engine.ports import Clock, Files, ModelClient, RunEvent, RunRecord, RunStatus, RunStore, Wait
 from engine.rehearsal import rehearsal_of, replayed
 from engine.simulate import Recorded
 from engine.view import summary_view, time_text, wait_view
@@ -75,6 +75,7 @@ class Engine:
         sandbox: Sandbox | None = None,
         dispatcher: MakeDispatcher = LocalDispatcher,
         workflows: SavedWorkflows | None = None,
+        files: Files | None = None,
     ) -> None:
         self.store = store
         self._loader = Loader(tools)
@@ -82,7 +83,9 @@ class Engine:
         self._clock = clock or SystemClock()
         children = Children(store, self._loader.plan)
         recorded = Recorded(store)
-        services = Services(models, tools, self._clock, secrets, sandbox, Budgets(store), children, recorded)
+        services = Services(
+            models, tools, self._clock, secrets, sandbox, Budgets(store), children, recorded, files
+        )
         self._services = services
         self._dispatcher: Dispatcher = dispatcher(store, services, self._loader.stored, process)
         children.bind(self._dispatcher)
@@ -120,6 +123,8 @@ class Engine:
         if not ignore_gates:
             await refuse_blocked(self.store, plan, owner)
         pinned = await pin(workflow, workflows or self._saved_of(owner), self._loader.workflow)
+        found = read_inputs(workflow, inputs)
+        found = await self.with_files(workflow, found, owner, conversation_id, keep=not dry)
         given, now = run_id is not None, self._clock.now()
         run_id = run_id or uuid.uuid4().hex[:16]
         record = RunRecord(
@@ -127,7 +132,7 @@ class Engine:
             root_id=run_id,
             workflow=workflow.name,
             yaml=workflow.text,
-            inputs=read_inputs(workflow, inputs),
+            inputs=found,
             status="running",
             created_at=now,
             owner=owner,
@@ -149,6 +154,24 @@ class Engine:
         else:
             await self._dispatcher.start(record, plan)
         return record.id
+
+    async def with_files(
+        self,
+        workflow: Workflow,
+        inputs: dict[str, Any],
+        owner: str,
+        conversation_id: str | None = None,
+        *,
+        keep: bool = True,
+    ) -> dict[str, Any]:
+        """Inputs with what is known of the files they name; with `keep` these stay from now on. InputError for one that
+        is not there.
+        """
+        if not workflow.holds_files:
+            return inputs
+        from engine.nodes.files import told
+
+        return await told(self._services.files, inputs, owner, conversation_id, keep=keep)
 
     async def retry(
         self,

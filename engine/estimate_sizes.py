@@ -19,7 +19,7 @@ ELEMENTS: Range = (0, 10)
 """How many elements a list is taken to have of which nothing is known."""
 
 _SIZES: dict[str, Range] = {
-    "bool": (1, 1), "int": (1, 4), "float": (1, 6), "str": (10, 800), "file": (5, 30), "list": (5, 800),
+    "bool": (1, 1), "int": (1, 4), "float": (1, 6), "str": (10, 800), "file": (50, 8_000), "list": (5, 800),
     "dict": (5, 800), "object": (5, 800), "any": (1, 800),
 }  # fmt: skip
 

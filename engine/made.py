@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.files import made_file
 from engine.types import Type
 from engine.workflow import MISSING, Field, Node, Workflow
 
@@ -39,7 +40,7 @@ def of_type(kind: Type, name: str) -> Any:
         key = _KEYS.get(kind.args[0].name, "example") if kind.args else "example"
         return {key: of_type(kind.item, name)}
     if kind.name == "file":
-        return f"{name}.txt"
+        return made_file(name)
     return f"example of {name.replace('_', ' ')}"
 
 

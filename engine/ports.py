@@ -33,13 +33,22 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image for a model that can see; `data` are the bytes of the file."""
+
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message to or from a model, in the shape of the OpenAI protocol."""
+    """One message to or from a model, in the shape of the OpenAI protocol. `images` stand after the text."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,7 @@ class ModelInfo:
 
     `source` says why it was chosen, in words ("PARLANCE_MODEL", "OPENAI_API_KEY is set", …).
     `demo` is true for the embedded model alone; `note` is the line a person should see beside the name.
+    `sees_images` is None where it is not known.
     """
 
     name: str
@@ -150,6 +160,7 @@ class ModelInfo:
     demo: bool = False
     function_calling: bool = False
     note: str | None = None
+    sees_images: bool | None = None
 
 
 Asked = tuple[str | None, str | None]

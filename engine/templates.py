@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.files import FileValue
 from engine.types import show
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -158,7 +159,9 @@ def _render(parts: Any, lookup: Lookup) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value inside text: a str as it is, null as nothing, everything else as compact JSON."""
+    """A value inside text: a str as it is, null as nothing, a file as its text, everything else as compact JSON."""
+    if isinstance(value, FileValue):
+        return value.shown
     if isinstance(value, str):
         return value
     if value is None:

@@ -74,6 +74,12 @@ class Type:
             return self.item.accepts(other.item)
         return self.name == other.name or (self.name, other.name) in _WIDENINGS
 
+    @property
+    def holds_files(self) -> bool:
+        """Whether a value of this type can be a file, or have one inside."""
+        inside = (*self.args, *(self.fields or {}).values())
+        return self.name == "file" or any(inner.holds_files for inner in inside)
+
     def at(self, path: Sequence[str | int]) -> Type | None:
         """The type found by following `.name` and `[n]` from here; None where nothing can be there."""
         found: Type | None = self
@@ -83,8 +89,12 @@ class Type:
 
 
 ANY = Type("any")
-# An int is a float without a fraction, and a file is told by its name.
-_WIDENINGS = frozenset({("float", "int"), ("str", "file"), ("file", "str")})
+# An int is a float without a fraction.
+_WIDENINGS = frozenset({("float", "int")})
+FILE_PARTS: Mapping[str, Type] = {
+    "name": Type("str"), "media_type": Type("str"), "size": Type("int"), "text": Type("str"),
+}  # fmt: skip
+"""What can be looked up in a file."""
 
 
 def _accepts_mapping(own: Type, other: Type) -> bool:
@@ -102,6 +112,8 @@ def _step(found: Type, step: str | int) -> Type | None:
         return ANY
     if found.name == "list":
         return found.item if isinstance(step, int) else None
+    if found.name == "file":
+        return FILE_PARTS.get(str(step))
     if found.name == "object" and found.fields is not None:
         return found.fields.get(step) if isinstance(step, str) else None
     if found.name in ("dict", "object"):
@@ -208,8 +220,10 @@ def _mended(text: str) -> str | None:
 
 
 def _json_schema(kind: Type, max_text: int) -> dict[str, Any]:
-    if kind.name in ("str", "file"):
+    if kind.name == "str":
         return {"type": "string", "maxLength": max_text}
+    if kind.name == "file":
+        return dict(_FILE_SCHEMA)
     if kind.name in _JSON_NAMES:
         return {"type": _JSON_NAMES[kind.name]}
     if kind.name == "list":
@@ -232,4 +246,10 @@ def _json_schema(kind: Type, max_text: int) -> dict[str, Any]:
     return {"anyOf": [*scalars, *several]}
 
 
+_FILE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "maxLength": 32}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
 _JSON_NAMES = {"int": "integer", "float": "number", "bool": "boolean"}

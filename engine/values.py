@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from engine.files import FILE_KEYS, is_file_id
+
 if TYPE_CHECKING:
     from engine.types import Type
 
@@ -50,6 +52,17 @@ def _to_str(value: Any, kind: Type, from_text: bool, depth: int) -> str:
     if from_text and isinstance(value, int | float) and not isinstance(value, bool):
         return json.dumps(value)
     raise ValueError(f"{show(value)} is not text")
+
+
+def _to_file(value: Any, kind: Type, from_text: bool, depth: int) -> dict[str, Any]:
+    """A reference to a file, without what stands in it."""
+    if from_text and isinstance(value, str):
+        word = value.strip()
+        value = _from_json(word, dict, "a file") if word.startswith("{") else {"file": word}
+    if isinstance(value, Mapping) and is_file_id(value.get("file")):
+        wanted = {key: int if key == "size" else str for key in FILE_KEYS}
+        return {key: value[key] for key, plain in wanted.items() if isinstance(value.get(key), plain)}
+    raise ValueError(f"{show(value)} is not a file: attach one, or on the command line write name=@PATH")
 
 
 def _to_int(value: Any, kind: Type, from_text: bool, depth: int) -> int:
@@ -153,7 +166,7 @@ def _to_any(value: Any, kind: Type, from_text: bool, depth: int) -> Any:
 
 
 _CONVERTERS: Mapping[str, Callable[[Any, Type, bool, int], Any]] = {
-    "str": _to_str, "file": _to_str, "int": _to_int, "float": _to_float, "bool": _to_bool,
+    "str": _to_str, "file": _to_file, "int": _to_int, "float": _to_float, "bool": _to_bool,
     "list": _to_list, "dict": _to_mapping, "object": _to_mapping, "any": _to_any,
 }  # fmt: skip
 

@@ -252,3 +252,7 @@ class Workflow:
     outputs: tuple[str, ...]
     execution: Execution = Execution()
     gates: Gates = Gates()
+    holds_files: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds_files", any(f.type.holds_files for f in self.fields.values()))

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from chat.assistant.actions import action_list, offered
+from chat.assistant.attached import IMAGE_TOKENS, with_files
 from chat.assistant.budget import Fitted, Part, fit, tokens, window
 from chat.assistant.edits import numbered
 from chat.assistant.prompts import data, prompt
@@ -41,10 +42,12 @@ async def shown(turn: Turn, *, ask: bool = True) -> Shown:
     """What the model is told first. Without `ask` no model is asked for a summary."""
     room = window(await turn.house.models.target())
     recalled = await recall(turn, min(HISTORY_TOKENS, room // 4), ask=ask)
-    used = sum(tokens(message.content) for message in recalled.recent) + tokens(turn.text)
+    said = await with_files(turn, turn.text)
+    used = sum(tokens(message.content) for message in recalled.recent) + tokens(said.content)
+    used += len(said.images) * IMAGE_TOKENS
     fitted = fit([*_fixed(turn), *await _of_this_turn(turn, recalled.earlier)], room - used)
     system = Message("system", system_prompt(fitted))
-    return Shown((system, *recalled.recent, Message("user", turn.text)), fitted.left_out)
+    return Shown((system, *recalled.recent, said), fitted.left_out)
 
 
 def system_prompt(fitted: Fitted) -> str:

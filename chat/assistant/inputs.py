@@ -5,7 +5,7 @@ for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from chat.gallery import Gallery
     from chat.turns import CurrentWorkflow
     from engine.workflow import Field, Workflow
+
+
+MOST_OFFERED = 4  # files
 
 
 @dataclass
@@ -66,16 +69,24 @@ def missing(workflow: Workflow, values: Mapping[str, Any]) -> list[str]:
 
 
 def ask_for(
-    saved: CurrentWorkflow, workflow: Workflow, values: Mapping[str, Any], gallery: Gallery, note: str = ""
+    saved: CurrentWorkflow,
+    workflow: Workflow,
+    values: Mapping[str, Any],
+    gallery: Gallery,
+    note: str = "",
+    files: Sequence[Mapping[str, Any]] = (),
 ) -> Question:
-    """The question for the first missing input. What is known rides along, so a restart loses nothing."""
+    """The question for the first missing input. What is known rides along, so a restart loses nothing.
+
+    `files` are those of the conversation, any of which may be the answer.
+    """
     name = missing(workflow, values)[0]
     wanted = workflow.fields[name]
     about = wanted.description or title(name)
     text = f"{note}What is `{name}`? {about}{_how(wanted)}"
     return Question(
         text,
-        _options(saved.name, wanted, gallery),
+        _file_options(files) if wanted.type.name == "file" else _options(saved.name, wanted, gallery),
         {"kind": "input", "workflow": saved.name, "field": name, "inputs": dict(values)},
     )
 
@@ -83,7 +94,15 @@ def ask_for(
 def _how(wanted: Field) -> str:
     if wanted.type.name == "list":
         return " (one per line)"
+    if wanted.type.name == "file":
+        return " (attach a file to your next message)"
     return {"int": " (a whole number)", "float": " (a number)"}.get(wanted.type.name, "")
+
+
+def _file_options(files: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The last files that were attached, the newest first."""
+    numbered = list(enumerate(files, 1))[-MOST_OFFERED:]
+    return [{"label": str(part["name"]), "value": f"file {number}"} for number, part in reversed(numbered)]
 
 
 def _options(workflow: str, wanted: Field, gallery: Gallery) -> list[dict[str, str]]:

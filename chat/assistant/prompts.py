@@ -73,6 +73,8 @@ def _part(part: Mapping[str, Any]) -> str:
         known = about.get("kind") == "input"  # what else rides on a question is for code, which acts on it
         asked = f"\n{data('asked_about', json.dumps(about, ensure_ascii=False))}" if known else ""
         return f"[asked: {part['text']}{f' Options: {options}' if options else ''}]{asked}"
+    if kind == "file":
+        return f"[attached a file, {part['media_type']}: {data('name', str(part['name']))}]"
     if kind == "outline" and part.get("open"):
         steps = (f"{n}. {step['id']}: {step['sentence']}" for n, step in enumerate(part["steps"], 1))
         return f"[showed an outline of steps: {'; '.join(steps)}]"

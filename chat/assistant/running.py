@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from chat.assistant.attached import files_of, resolve_files
 from chat.assistant.inputs import ask_for, missing, read_inputs
 from chat.assistant.prompts import problem_lines
 from chat.assistant.render import run_result
@@ -45,14 +46,16 @@ async def run_workflow(
     if workflow is None:
         yield Outcome(f"{saved.name} has problems and was not run.", ends=True)
         return
+    given, no_files = await resolve_files(turn, workflow, given)
     read = read_inputs(workflow, given)
+    read.wrong.update(no_files)
     if unknown := [name for name in read.wrong if name not in workflow.inputs]:
         yield Outcome("Not run: " + "; ".join(read.wrong[name] for name in unknown) + ".", refused=True)
         return
     notes = "".join(f"`{name}` can't be used: {why}. " for name, why in read.wrong.items())
     required = [name for name in read.wrong if workflow.fields[name].required]
     if missing(workflow, read.values):
-        yield ask_for(saved, workflow, read.values, turn.house.gallery, note + notes)
+        yield ask_for(saved, workflow, read.values, turn.house.gallery, note + notes, files_of(turn))
         yield Outcome("The person was asked for a missing input.", ends=True)
         return
     if read.wrong and not required:
@@ -71,6 +74,8 @@ def input_given(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | O
     from chat.assistant.small.talking import let_go
 
     if any(chosen_option(question, turn.text) is not None for question in turn.questions()):
+        return take_input(turn, about)
+    if not turn.text.strip():  # a file alone is what was asked for
         return take_input(turn, about)
     if is_exit(turn.text):
         return let_go() if is_small(turn.info) else None

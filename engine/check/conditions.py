@@ -65,11 +65,11 @@ class _Term:
             return [True, False]
         if name in ("int", "float"):
             return [n for n in self._numbers(name == "int") if n >= self.least]
-        if name in ("str", "file"):
+        if name == "str":
             return self._texts()
         if name == "list":
             return self._lists(self.fact.type)
-        if name in ("dict", "object"):
+        if name in ("dict", "object", "file"):
             return [{}, {"any": _FRESH}]
         return [*self._numbers(False), *self._texts(), True, False, *self._lists(None)]
 

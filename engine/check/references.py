@@ -15,7 +15,7 @@ from engine.check.rules import Found, rule
 from engine.check.uses import Use
 from engine.problems import Patch
 from engine.templates import Ref, compile_template
-from engine.types import Type
+from engine.types import FILE_PARTS, Type
 
 LOOP_COUNT = "_loop_iteration_"
 LAST_ERROR = "_error_"
@@ -270,10 +270,11 @@ def unknown_path(draft: Draft) -> Iterator[Found]:
 def _dead_end(draft: Draft, use: Use, found: Target, inner: Type, n: int) -> Found:
     step = found.steps[n]
     so_far = found.name + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in found.steps[:n])
-    if inner.fields is not None and isinstance(step, str):
-        mend = draft.names.certain(step, inner.fields)
-        near = mend or draft.names.near(step, inner.fields)
-        hint = f"Did you mean '{near}'?" if near else f"It has: {listed(list(inner.fields))}."
+    parts = FILE_PARTS if inner.name == "file" else inner.fields
+    if parts is not None and isinstance(step, str):
+        mend = draft.names.certain(step, parts)
+        near = mend or draft.names.near(step, parts)
+        hint = f"Did you mean '{near}'?" if near else f"It has: {listed(list(parts))}."
         patch = (
             replace_step(draft.document, use.path, use.value, use.ref, found.first + n, mend)
             if mend

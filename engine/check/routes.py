@@ -105,7 +105,7 @@ def _comparable(kind: Type, op: str, value: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind.name == "list" and isinstance(value, list):
         return op in _ORDER or fits(kind, value)
-    wanted = {"str": str, "file": str, "bool": bool}.get(kind.name)
+    wanted = {"str": str, "bool": bool}.get(kind.name)
     return wanted is not None and isinstance(value, wanted) and not (kind.name == "bool" and op in _ORDER)
 
 
@@ -121,7 +121,7 @@ def _wrong_kind(draft: Draft, condition: Name, comparison: Comparison, kind: Typ
 
 def _as_kind(kind: Type, op: str, value: Any) -> str | None:
     """The literal as it is written for that type."""
-    if kind.name in ("str", "file") and isinstance(value, bool | int | float) and op not in _ORDER:
+    if kind.name == "str" and isinstance(value, bool | int | float) and op not in _ORDER:
         return f"'{json.dumps(value)}'"
     if kind.name not in ("bool", "int", "float") or (kind.name == "bool" and op in _ORDER):
         return None

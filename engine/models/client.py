@@ -216,6 +216,7 @@ class Models(ModelClient):
             demo=target.wire == "embedded",
             function_calling=await self._calls_functions(target),
             note=self._note(target),
+            sees_images=await self._sees_images(target),
         )
 
     async def _calls_functions(self, target: Target) -> bool:
@@ -225,6 +226,15 @@ class Models(ModelClient):
         if target.provider == "ollama" and "tools" in await self._chooser.ollama.abilities(target.model):
             return True
         return bool((pricing.entry(target.provider, target.model) or {}).get("supports_function_calling"))
+
+    async def _sees_images(self, target: Target) -> bool | None:
+        """Whether the model can be sent images; None where nobody says."""
+        if target.wire == "embedded":
+            return False
+        if target.provider == "ollama":
+            return "vision" in await self._chooser.ollama.abilities(target.model)
+        known = pricing.entry(target.provider, target.model)
+        return None if known is None else bool(known.get("supports_vision"))
 
     def _note(self, target: Target) -> str | None:
         if target.wire == "embedded":

@@ -92,5 +92,7 @@ def with_schema_in_words(messages: list[dict[str, Any]], schema: Mapping[str, An
     )
     *earlier, last = messages
     if last["role"] == "user":
-        return [*earlier, {**last, "content": f"{last['content']}\n\n{text}"}]
+        said = last["content"]
+        more = [*said, {"type": "text", "text": text}] if isinstance(said, list) else f"{said}\n\n{text}"
+        return [*earlier, {**last, "content": more}]
     return [*messages, {"role": "user", "content": text}]

@@ -13,10 +13,14 @@ from engine.models import pricing, tokens
 from engine.models.asking import Question
 from engine.models.names import Target
 from engine.models.pricing import Usage
+from engine.models.wire import images_in, text_of
 from engine.ports import Bill, Purse, Quote
 
 _LONG = 20_000
 """Characters from which on counting goes to a thread."""
+
+PER_IMAGE = 2_600
+"""Tokens of an image at worst, of the size in which images are sent."""
 
 # The vendor answered that it would not do it, so it took no money.
 NOT_CHARGED = frozenset({"auth", "missing", "rate", "money", "request", "long"})
@@ -74,6 +78,7 @@ async def quoted(question: Question) -> Quote:
     else:
         counted = tokens.at_worst(text, target.provider, target.model)
     counted += len(question.body["messages"]) * tokens.PER_MESSAGE + tokens.PER_REPLY
+    counted += images_in(question.body) * PER_IMAGE
     into, out = pricing.prices(entry, counted)
     prompt = None if into is None else counted * into
     return Quote(target.name, prompt, out, said or pricing.most_output(entry), said is not None)
@@ -82,7 +87,7 @@ async def quoted(question: Question) -> Quote:
 def texts(body: Mapping[str, Any]) -> Iterator[str]:
     """Everything in a request that counts as its prompt."""
     for message in body["messages"]:
-        yield str(message.get("content") or "")
+        yield text_of(message.get("content"))
         if message.get("tool_calls"):
             yield json.dumps(message["tool_calls"], ensure_ascii=False)
     for part in ("tools", "response_format"):
@@ -92,7 +97,7 @@ def texts(body: Mapping[str, Any]) -> Iterator[str]:
 
 def expected_tokens(body: Mapping[str, Any]) -> int:
     """About what a call takes of a provider's tokens per minute, before it is known: prompt and longest reply."""
-    return sum(map(len, texts(body))) // 4 + (_limit(body) or 0)
+    return sum(map(len, texts(body))) // 4 + images_in(body) * PER_IMAGE + (_limit(body) or 0)
 
 
 def capped(question: Question, most: int) -> Question:

@@ -5,6 +5,7 @@ LiteLLM mirrors the OpenAI SDK's chunks, so that one reader serves both.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 from engine.errors import ModelBadReply, ModelRefused
 from engine.models.names import Target
 from engine.models.pricing import Usage
-from engine.ports import Message, ToolCall, ToolSpec
+from engine.ports import Image, Message, ToolCall, ToolSpec
 
 CONNECT_SECONDS = 10.0
 # Between two pieces; a model on a slow machine reads a long prompt for minutes before it says a word.
@@ -40,6 +41,9 @@ class WireClient(Protocol):
 
 def message_body(message: Message) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        text = [{"type": "text", "text": message.content}] if message.content else []
+        body["content"] = [*text, *map(_image_part, message.images)]
     if message.tool_calls:
         body["content"] = message.content or None
         body["tool_calls"] = [
@@ -56,6 +60,25 @@ def message_body(message: Message) -> dict[str, Any]:
     if message.tool_call_id is not None:
         body["tool_call_id"] = message.tool_call_id
     return body
+
+
+def _image_part(image: Image) -> dict[str, Any]:
+    packed = base64.b64encode(image.data).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{packed}"}}
+
+
+def text_of(content: Any) -> str:
+    """The words in the content of a message, which is text or a list of parts."""
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if part["type"] == "text")
+    return str(content or "")
+
+
+def images_in(body: Mapping[str, Any]) -> int:
+    """How many images a request has."""
+    contents = (message.get("content") for message in body["messages"])
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return sum(part["type"] == "image_url" for part in parts)
 
 
 def tool_body(tool: ToolSpec) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from engine.errors import (
     ModelMissing,
     ModelRateLimited,
     ModelTooLong,
+    NodeError,
 )
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
-from engine.ports import Asked, Message, ModelInfo, ModelReply, ModelRequest, ToolSpec
+from engine.ports import Asked, Image, Message, ModelInfo, ModelReply, ModelRequest, ToolSpec
 from engine.templates import as_text
 from engine.workflow import LLM, Node, Workflow
 
@@ -33,6 +34,13 @@ async def run(step: Step) -> Mapping[str, Any]:
     """Ask, with tools in turns where the node has some; the writes. ModelError, TemplateError, ToolError."""
     asker = await make_asker(step)
     messages = first_messages(step)
+    if messages[-1].images and asker.info.sees_images is False:
+        raise NodeError(
+            step.node.id,
+            f"{asker.info.name} can't see images, and the prompt has one.",
+            "Name a model that can in `llm.model`, or give it a text.",
+            fault={"code": "model_blind"},
+        )
     if step.node.tools or step.node.sandbox.enabled:
         from engine.nodes.tool_turns import ask_with_tools
 
@@ -48,7 +56,12 @@ def first_messages(step: Step) -> list[Message]:
     system = node.system.render(step.lookup) if node.system else None
     prompt = node.prompt.render(step.lookup) if node.prompt else ""
     first = [Message("system", as_text(system))] if system else []
-    return [*first, Message("user", as_text(prompt))]
+    images: tuple[Image, ...] = ()
+    if step.workflow.holds_files:
+        from engine.nodes.files import images_of
+
+        images = images_of(step)
+    return [*first, Message("user", as_text(prompt), images=images)]
 
 
 async def make_asker(step: Step) -> Asker:

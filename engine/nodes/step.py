@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import NodeError
+from engine.files import FileValue
 from engine.ports import (
     Clock,
+    Files,
     ModelClient,
     ModelReply,
     NodeRow,
@@ -50,7 +52,7 @@ class Services:
     """What nodes may use. `secrets` gives the value of a secret by its name, None where there is none.
 
     Without a `sandbox` no code runs; without `budgets` no run has one; without `children` none starts others;
-    without `recorded` none can be replayed.
+    without `recorded` none can be replayed; without `files` none can be read.
     """
 
     models: ModelClient
@@ -61,6 +63,7 @@ class Services:
     budgets: Budgets | None = None
     children: Children | None = None
     recorded: Recorded | None = None
+    files: Files | None = None
 
 
 @dataclass(slots=True)
@@ -236,7 +239,14 @@ class Step:
         return self._inputs
 
     def lookup(self, ref: Ref) -> Any:
-        """The value of a reference in a prompt: the state, an input, or a field where no input has the name."""
+        """The value of a reference in a prompt: the state, an input, or a field where no input has the name. A file is
+        its text.
+        """
+        found = self.value_of(ref)
+        return found.shown if isinstance(found, FileValue) else found
+
+    def value_of(self, ref: Ref) -> Any:
+        """As `lookup`; a file is itself."""
         if ref.root != "state" and ref.root in self.inputs:
             return walk(self.inputs[ref.root], ref.path)
         return self._in_state(ref)

@@ -9,6 +9,7 @@ from typing import Any
 from engine.allowance import bound_of, too_long, within
 from engine.children import Children, child_id, child_of, usage_of
 from engine.errors import InputError, NodeError, RunStopped
+from engine.files import closed
 from engine.inputs import read_inputs
 from engine.nodes.outputs import Misfit, writes_of
 from engine.nodes.step import Step
@@ -31,7 +32,7 @@ async def run(step: Step) -> Mapping[str, Any]:
     run_id = child_id(step.host.record, step.path, step.iteration, step.attempt)
     plan = await _plan(step, children, name)
     try:
-        inputs = read_inputs(plan.workflow, step.inputs)
+        inputs = read_inputs(plan.workflow, closed(step.inputs))
     except InputError as error:
         raise NodeError(
             step.node.id,

@@ -26,7 +26,7 @@ SIGNS = st.text(alphabet="{}[]()'\"#&*!|>%@`-:,?. \t\n\r\\$=<>~/ab01_éß\u2028�
 
 _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXTS,
-    "file": TEXTS,
+    "file": st.text("0123456789abcdef", min_size=32, max_size=32).map(lambda id: {"file": id}),
     "int": st.integers(-(10**9), 10**9),
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "bool": st.booleans(),

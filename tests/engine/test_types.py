@@ -153,7 +153,7 @@ def test_what_loses_nothing_is_converted(value: Any, kind: str, found: Any) -> N
         ("3", "any", "3"),
         ("[1]", "any", [1]),
         ("[1", "any", "[1"),
-        ("report.pdf", "file", "report.pdf"),
+        ("0" * 32, "file", {"file": "0" * 32}),
     ],
 )
 def test_what_a_person_types_is_read_by_the_type(text: Any, kind: str, found: Any) -> None:
@@ -274,7 +274,8 @@ def test_the_schema_for_models_bounds_every_string_and_closes_every_object() -> 
         ("dict[str, int]", "dict[str, str]", False),
         ("dict", "object", True),
         ("object", "dict[str, int]", True),
-        ("file", "str", True),
+        ("file", "str", False),
+        ("str", "file", False),
         ("bool", "int", False),
     ],
 )
