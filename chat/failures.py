@@ -36,6 +36,9 @@ LABELS = {
     ASK: "Ask for a mend",
     LEAVE: "Not now",
 }
+STOPPED = ("run_stopped", "run_cancelled")
+VARIES = ("model_bad_reply",)
+"""Failures of a workflow that another attempt may not have."""
 NO_REPAIR = "This is no fault of the workflow: it is not to be changed for it."
 DRY_SECONDS = 3.0
 
@@ -68,7 +71,7 @@ class Failures:
         fix = Fix(run_id, failure.node, failure.cause, told(failure), workflow=saved.name if saved else "")
         if saved is not None and failure.cause == "workflow":
             fix = await self._mended(fix, run, rows, failure, checked)
-        asked = await self._ask(fix, saved, run)
+        asked = await self._ask(fix, failure, saved)
         return [fix, *([asked] if asked else [])]
 
     async def _saved(self, run: RunRecord, name: str) -> Version | None:
@@ -105,11 +108,12 @@ class Failures:
             return False
         return True
 
-    async def _ask(self, fix: Fix, saved: Version | None, run: RunRecord) -> Question | None:
+    async def _ask(self, fix: Fix, failure: Failure, saved: Version | None) -> Question | None:
         """What can be done; nothing for a run that a person stopped, or that failed at no node."""
-        if not fix.node or run.parent_id is not None:
+        if not fix.node or failure.code in STOPPED:
             return None
-        choices = [APPLY] if fix.yaml else [AGAIN] if fix.cause != "workflow" else []
+        may_pass = fix.cause != "workflow" or failure.code in VARIES
+        choices = [APPLY] if fix.yaml else [AGAIN] if may_pass else []
         if not fix.yaml and fix.cause != "world" and saved is not None and not await self._is_small():
             choices.append(ASK)
         if not choices:
@@ -124,7 +128,7 @@ class Failures:
         }
         words = {
             APPLY: "This mend is certain. Shall I fix it and run from there? What had finished is not run again.",
-            AGAIN: "Shall I try again from there, once that is put right? What had finished is not run again.",
+            AGAIN: "Shall I try again from there? What had finished is not run again.",
             ASK: "Shall I look for a mend?",
         }
         options = [{"label": LABELS[choice], "value": choice} for choice in (*choices, LEAVE)]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from chat.assistant.render import run_result
 from chat.events import (
     DraftChanged,
     Event,
@@ -23,6 +24,7 @@ from chat.events import (
     Text,
     TurnEnded,
 )
+from chat.parts import Parts
 from chat.terminal.house import OWNER, House
 from chat.terminal.progress import print_model
 
@@ -42,6 +44,8 @@ async def _talk(house: House, text: str, conversation_id: str | None, as_json: b
         service = house.service
         if conversation_id is None:
             conversation_id = (await service.create(OWNER)).id
+        elif not as_json:
+            await _print_news(house, conversation_id)
         if not as_json:
             print_model(await house.models.info())
         message_id = await service.post(OWNER, conversation_id, text, channel="terminal")
@@ -60,6 +64,30 @@ async def _talk(house: House, text: str, conversation_id: str | None, as_json: b
     finally:
         await house.close()
     return EXIT_CODES[status]
+
+
+async def _print_news(house: House, conversation_id: str) -> None:
+    """What has come since the person last wrote, as results of schedules do; it goes to stderr, the answer does not."""
+    messages = (await house.service.get(OWNER, conversation_id)).messages
+    written = max((number for number, m in enumerate(messages) if m.role == "user"), default=-1)
+    for message in messages[written + 1 :]:
+        if message.reply_to is None and message.status != "live":
+            lines = [line for event in Parts(message.parts).events() if (line := _news(event))]
+            print("\n".join(lines), file=sys.stderr)
+
+
+def _news(event: Event) -> str | None:
+    if isinstance(event, RunEnded):
+        return (
+            f"{_aside(event, set())}\n{run_result(event.run)}".strip()
+            if event.status == "ok"
+            else _aside(event, set())
+        )
+    if isinstance(event, Text | Fix):
+        return event.text
+    if isinstance(event, Question):
+        return "\n".join([event.text, *(f"  · {option['label']}" for option in event.options)])
+    return None
 
 
 async def _answer(house: House, conversation_id: str, message_id: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from chat.assistant.times import in_words, read_when
 from chat.events import Question, RunStarted
+from chat.terminal.talk import _print_news
 from sessions.schedules import SqlScheduleStore
 from tests.chat.assistant.house import OWNER, Talk, call, last_told, none_of, only, open_talk, text_of
 from tests.fakes.openai_server import FakeOpenAI, Reply
@@ -81,7 +82,9 @@ async def small(tmp_path: Path) -> AsyncIterator[Talk]:
         yield talk
 
 
-async def test_made_on_a_yes_and_its_results_come_here(small: Talk) -> None:
+async def test_made_on_a_yes_and_its_results_come_here(
+    small: Talk, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = small.service.timetable
     asked = only(await small.say("jeden Montag um 9"), Question)
     assert "every Monday at 09:00 (Europe/Berlin)" in asked.text
@@ -108,6 +111,10 @@ async def test_made_on_a_yes_and_its_results_come_here(small: Talk) -> None:
     message = (await small.service.get(OWNER, small.conversation)).messages[-1]
     assert [part["kind"] for part in message.parts] == ["text", "run_started", "run_ended"]
     assert message.parts[-1]["run"]["outputs"] == {"text": "All is calm."}
+    await _print_news(small, small.conversation)  # type: ignore[arg-type]
+    printed = capsys.readouterr().err
+    assert "By the schedule **brief**" in printed
+    assert "All is calm." in printed
 
     assert "brief every Monday at 09:00" in text_of(await small.say("list my schedules"))
     only(await small.say("pause the schedule"), Question)
