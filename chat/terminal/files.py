@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from chat.terminal.house import OWNER, House
 from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from engine.workflow import Workflow
+
+PIECE = 1024 * 1024  # bytes
+
+
+class Word(str):
+    """A value as it was typed on the command line, which alone may name a file to be read."""
 
 
 def read_text(name: str) -> str:
@@ -45,8 +55,37 @@ def parse_inputs(words: Sequence[str]) -> dict[str, Any]:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
             raise InputError(f"The input {word!r} has no name.", "Write it as key=value, or @file.json.")
-        inputs[key.strip()] = value
+        inputs[key.strip()] = Word(value)
     return inputs
+
+
+async def read_files(house: House, workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs; for a field of type file, `name=@PATH` has the file read into the store. InputError."""
+    found = dict(inputs)
+    for name, value in inputs.items():
+        field = workflow.fields.get(name)
+        if field is None or not isinstance(value, Word) or not value.startswith("@"):
+            continue
+        if field.type.name == "file":
+            found[name] = {"file": await _keep(house, Path(value[1:]))}
+        elif field.type.name == "list" and field.type.item.name == "file":
+            found[name] = [{"file": await _keep(house, Path(path))} for path in value[1:].split(",@")]
+    return found
+
+
+async def _keep(house: House, path: Path) -> str:
+    try:
+        with path.open("rb") as source:
+            return (await house.files.add(OWNER, path.name, _pieces(source))).id
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.", "Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.", "Check its permissions.") from None
+
+
+async def _pieces(source: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := source.read(PIECE):
+        yield piece
 
 
 def _inputs_file(name: str) -> dict[str, Any]:

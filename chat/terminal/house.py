@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.models import Models
     from engine.timetable import Timetable
+    from sessions.files import FileStore
     from sessions.postgres import Postgres
     from sessions.workflows import Workflows
     from tools.registry import ToolRegistry
@@ -46,6 +47,9 @@ class House(Protocol):
 
     @property
     def workflows(self) -> Workflows: ...
+
+    @property
+    def files(self) -> FileStore: ...
 
     @property
     def timetable(self) -> Timetable: ...

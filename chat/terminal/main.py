@@ -158,7 +158,7 @@ def _add_workflow(verb: Any) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an input, as often as needed; @FILE reads them from a JSON object",
+        help="an input, as often as needed; KEY=@PATH for one of type file; @FILE reads them from a JSON object",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chat.terminal.check import print_problems
-from chat.terminal.files import is_file_name, parse_inputs, read_text
+from chat.terminal.files import is_file_name, parse_inputs, read_files, read_text
 from chat.terminal.following import exit_code, follow, ignore_interrupts, print_view
 from chat.terminal.house import OWNER, House
 from engine.errors import InputError, WorkflowInvalid
@@ -60,6 +60,7 @@ async def _run(
         workflow = await _checked(house, name, as_json)
         if workflow is None:
             return 1
+        inputs = await read_files(house, workflow, inputs)
         run_id = await house.engine.start(workflow, inputs, owner=OWNER, **bounds)
         asks_models = any(node.kind == "llm" for node in workflow.nodes.values())
         view = await follow(house, run_id, as_json, asks_models=asks_models)
@@ -74,7 +75,10 @@ async def _dry(house: House, name: str, inputs: Mapping[str, Any], as_json: bool
 
     try:
         workflow = await _checked(house, name, as_json, dry=True)
-        return 1 if workflow is None else await dry_run(house, workflow, inputs, as_json, branches=branches)
+        if workflow is None:
+            return 1
+        inputs = await read_files(house, workflow, inputs)
+        return await dry_run(house, workflow, inputs, as_json, branches=branches)
     finally:
         await house.close()
 

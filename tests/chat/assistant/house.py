@@ -21,6 +21,7 @@ from engine.engine import Engine
 from engine.models import ModelChoice, Models
 from engine.ports import ModelInfo
 from sessions.db import Database, open_db
+from sessions.files import FileStore
 from sessions.preferences import Preferences
 from sessions.runs import SqliteRunStore
 from sessions.schedules import SqlScheduleStore
@@ -57,8 +58,8 @@ class Talk:
     db: Database
     assistant: Assistant
 
-    async def say(self, text: str) -> list[Event]:
-        message = await self.service.post(OWNER, self.conversation, text)
+    async def say(self, text: str, files: Sequence[str] = ()) -> list[Event]:
+        message = await self.service.post(OWNER, self.conversation, text, files=files)
         follow = self.service.follow(OWNER, self.conversation, message_id=message)
         return [event async for _, event in follow]
 
@@ -81,6 +82,7 @@ def stores(db: Database) -> dict[str, Any]:
         "preferences": Preferences(db),
         "spending": Spending(db),
         "summaries": ConversationSummaries(db),
+        "files": FileStore(db, db.path.parent / "files"),
     }
 
 
@@ -102,7 +104,15 @@ async def open_talk(
     models = KnownModels(ModelChoice(model=model, api_base=fake.base_url, api_key="k", home=home))
     models.kind = kind
     workflows = Workflows(db)
-    engine = Engine(SqliteRunStore(db), models, tools, secrets=(secrets or {}).get, workflows=workflows.text)
+    remembered = stores(db)
+    engine = Engine(
+        SqliteRunStore(db),
+        models,
+        tools,
+        secrets=(secrets or {}).get,
+        workflows=workflows.text,
+        files=remembered["files"],
+    )
     proofs = Proofs(engine, tools, workflows, WorkflowTests(db))
     timetable = make_timetable(SqlScheduleStore(db), engine, workflows, models, tools) if schedules else None
     assistant = Assistant(
@@ -115,7 +125,7 @@ async def open_talk(
         proofs=proofs,
         tests=proofs.tests,
         timetable=timetable,
-        **stores(db),
+        **remembered,
     )
     service = ChatService(db, engine, models, tools, assistant, timetable, proofs=proofs)
     await engine.recover()
