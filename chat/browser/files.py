@@ -17,7 +17,8 @@ SCRIPTS = (
     *("core", "dialogs", "theme", "kept", "socket", "chat", "side"),
     *("zoom", "graph", "editor", "asked", "timeline", "estimate", "run", "settings"),
     *("jump", "diff", "proof", "versions", "why", "proposals"),
-    *("gallery", "library", "files", "commands", "palette", "exports", "notices", "preferences", "attach"),
+    *("gallery", "library", "files", "commands", "palette", "exports", "notices", "preferences"),
+    *("attach", "picker"),
     "start",
 )
 STYLES = ("page", "chat", "work", "changes", "dialogs")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.workflow import Field, Workflow
 
 NUMBERS = {"int": "a whole number", "float": "a number"}
+FILES = ("file",)
 AS_JSON = ("list", "dict", "object", "any")
 
 
@@ -151,6 +152,10 @@ def _component(form: _Form, field: Field) -> Any:
         return gr.Checkbox(**{**about, "value": value is True})
     if name in NUMBERS:  # as text: a number field rounds, shows 0 for nothing, and turns with the wheel
         return gr.Textbox(max_lines=1, placeholder=NUMBERS[name], elem_classes=f"pl-number {name}", **about)
+    if (
+        name in FILES
+    ):  # the script puts a button in its place, which sends a file up and writes its reference here
+        return gr.Textbox(lines=1, max_lines=1, elem_classes="pl-file-input", **about)
     if name in AS_JSON:
         return gr.Textbox(lines=3, max_lines=14, placeholder="[]" if name == "list" else "{}", **about)
     plain = {"placeholder": "", **about}  # said, for a field of another kind may have stood there before
@@ -159,7 +164,7 @@ def _component(form: _Form, field: Field) -> Any:
 
 def _shown(field: Field, value: Any) -> Any:
     """A value as its component takes it."""
-    if field.type.name in AS_JSON and not field.enum:
+    if field.type.name in (*AS_JSON, *FILES) and not field.enum:
         return "" if value is None else as_json(value)
     if field.type.name == "bool":
         return bool(value)

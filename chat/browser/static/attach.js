@@ -59,13 +59,22 @@
     },
   };
 
-  const send = async (chip, file) => {
-    const headers = { "Parlance-File-Name": encodeURIComponent(chip.name), "Content-Type": "application/octet-stream" };
+  // Sends a file up: {file} as the server knows it, or {error} in words.
+  P.sendFile = async (file, name = file.name) => {
+    if (file.size > LARGEST) return { error: `It has ${size(file.size)}; 20 MB is the most.` };
+    const headers = { "Parlance-File-Name": encodeURIComponent(name), "Content-Type": "application/octet-stream" };
     const answer = await fetch("/api/files", { method: "POST", headers, body: file, redirect: "manual" }).catch(() => null);
-    if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) return P.toLogin();
+    if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) return P.toLogin(), { error: "You are signed out." };
     const told = await answer?.json().catch(() => null);
-    if (answer?.ok) chip.id = told.id;
-    else chip.error = [told?.error?.message || "The server did not take it.", told?.error?.fix].filter(Boolean).join(" ");
+    if (answer?.ok) return { file: told };
+    return { error: [told?.error?.message || "The server did not take it.", told?.error?.fix].filter(Boolean).join(" ") };
+  };
+  P.fileSize = size;
+
+  const send = async (chip, file) => {
+    const sent = await P.sendFile(file, chip.name);
+    if (sent.file) chip.id = sent.file.id;
+    else chip.error = sent.error;
     if (!chips.includes(chip) && chip.id) return drop(chip);
     draw();
     if (waits && !P.attached.busy()) {
