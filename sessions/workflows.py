@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.errors import NotFound
+from engine.errors import Conflict, NotFound
 from sessions.conversations import iso
 from sessions.db import Database
 
@@ -119,12 +119,14 @@ class Workflows:
         request: str | None = None,
         request_id: str | None = None,
         conversation_id: str | None = None,
+        base: int | None = None,
     ) -> tuple[str, int]:
         """(name, version). Without a name a new workflow is made, under its `flow.name` or that with -2, -3 …
 
         A number given to it is put into the text's `flow.name` too; every other byte stays. With a name it must
         exist already. A text that is the newest version already makes no new one. What is archived comes back
-        by a new version. For the rest see Version.
+        by a new version. Conflict where `base`, the version that the text was made from, is not the newest any more.
+        For the rest see Version.
         """
         flow = _flow(yaml)
         asked = request[:LONGEST_REQUEST] if request else None
@@ -134,6 +136,8 @@ class Workflows:
             newest = newest_of(connection, owner, known)
             if newest is not None and newest.yaml == yaml:
                 return known, newest.version
+            if base is not None and newest is not None and newest.version != base:
+                raise _overtaken(newest)
             text = yaml if name else named(yaml, known)
             number = newest.version + 1 if newest else 1
             origin = (author, asked, request_id, conversation_id)
@@ -331,6 +335,13 @@ def version_of(row: sqlite3.Row) -> Version:
 def no_workflow(name: str, version: int | None = None) -> NotFound:
     what = f'workflow "{name}"' if version is None else f'version {version} of a workflow "{name}"'
     return NotFound(f"There is no {what}.", "The page and `app.py workflows` list what there is.")
+
+
+def _overtaken(newest: Version) -> Conflict:
+    return Conflict(
+        f"{newest.name} was changed meanwhile, to version {newest.version}, so this change was not saved.",
+        "Look at that version, then ask for the change again.",
+    )
 
 
 def _flow(yaml: str) -> dict[str, Any]:

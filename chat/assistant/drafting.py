@@ -19,6 +19,7 @@ from chat.assistant.turn import Outcome, Turn
 from chat.events import DraftChanged, Event, Problems, Step, Text
 from chat.turns import CurrentWorkflow
 from engine.document import Document
+from engine.errors import Conflict
 from engine.mend_text import unwrap
 from engine.prepare import add_machine, check_text
 from engine.problems import Problem
@@ -42,6 +43,8 @@ class Drafting:
     rounds: int = 0
     proving: Proving = field(init=False)
     _checks: int = 0
+    _edits: Sequence[Edit] = ()
+    _dialogue: bool = False
 
     def __post_init__(self) -> None:
         self.proving = Proving(self.turn)
@@ -54,6 +57,7 @@ class Drafting:
     async def write(self, text: str, summary: str) -> AsyncIterator[Event | Outcome]:
         """Take a whole document: a new workflow, or the mend of one that was new."""
         base = self.base if self.open else None
+        self._edits, self._dialogue = (), True
         async for event in self.submit(text, summary, base):
             yield event
 
@@ -62,6 +66,7 @@ class Drafting:
         current = self.turn.workflow
         same = current is not None and flow_name(strip_fences(text)) == flow_name(current.yaml)
         base = self.base if self.open else current if same else None
+        self._edits, self._dialogue = (), True
         async for event in self.submit(text, summary, base):
             yield event
 
@@ -77,6 +82,7 @@ class Drafting:
             async for event in self._refuse(before, wrong, base):
                 yield event
             return
+        self._edits, self._dialogue = () if self.open else edits, True
         async for event in self.submit(text, summary, base, edited=True):
             yield event
 
@@ -130,17 +136,14 @@ class Drafting:
             yield Outcome("The document is the same as before, so there is nothing to save.")
             return
         turn = self.turn
-        name, version = await turn.house.workflows.save(
-            turn.owner,
-            base.name if base else None,
-            text,
-            summary,
-            turn.context.message_id,
-            author="assistant",
-            request=turn.context.request,
-            request_id=turn.context.user_message_id,
-            conversation_id=turn.context.conversation_id,
-        )
+        try:
+            name, version = await self._store(text, summary, base)
+        except Conflict:
+            if base is None or not self._dialogue:
+                raise
+            async for event in self._overtaken(base.name, summary):
+                yield event
+            return
         self.text, self.problems, self.base = None, (), None
         saved = await turn.house.workflows.get(turn.owner, name, version)  # its name may have got a number
         turn.workflow = CurrentWorkflow(name, version, saved.yaml)
@@ -153,6 +156,37 @@ class Drafting:
         yield Outcome(
             f"Saved as {name}, version {version}.{mended}{warned}{failing}", saved=True, unfinished=unfinished
         )
+
+    async def _store(self, text: str, summary: str, base: CurrentWorkflow | None) -> tuple[str, int]:
+        context = self.turn.context
+        return await self.turn.house.workflows.save(
+            self.turn.owner,
+            base.name if base else None,
+            text,
+            summary,
+            context.message_id,
+            author="assistant",
+            request=context.request,
+            request_id=context.user_message_id,
+            conversation_id=context.conversation_id,
+            base=base.version if base else None,
+        )
+
+    async def _overtaken(self, name: str, summary: str) -> AsyncIterator[Event | Outcome]:
+        """Somebody saved another version meanwhile. The same edits are made to that one where they fit; all else goes
+        back to the model, so that nobody's change is undone.
+        """
+        newest = await self.turn.house.workflows.get(self.turn.owner, name)
+        base = self.turn.workflow = CurrentWorkflow(newest.name, newest.version, newest.yaml)
+        edits, self.text, self.problems, self.base = self._edits, None, (), None
+        text, wrong = await asyncio.to_thread(apply_edits, base.yaml, edits) if edits else (base.yaml, [])
+        if edits and not wrong:
+            async for event in self.submit(text, summary, base, edited=True):
+                yield event
+            return
+        said = f"Not saved: {name} was changed meanwhile, to version {base.version}."
+        async for event in self._refuse(base.yaml, [f"{said} Change that one.", *wrong], base):
+            yield event
 
     async def _send_back(
         self, text: str, checked: Checked, base: CurrentWorkflow | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,59 @@ async def test_a_whole_document_is_refused_where_an_edit_would_do(talk: Talk, wa
     assert "edit_workflow" in last_told(talk.fake, 2)
     assert only(events, DraftChanged).version == 2
     assert await talk.saved() == ["greet"]
+
+
+# --- changed by somebody else meanwhile ---------------------------------------------------------------------
+
+
+async def changed_meanwhile(talk: Talk, text: str, yaml: str) -> list[Any]:
+    """Say something; while the model still writes, another version is saved by hand."""
+    talk.fake.paused.clear()
+    said = asyncio.create_task(talk.say(text))
+    assert await asyncio.to_thread(talk.fake.paused.wait, 20)
+    await talk.workflows.save("local", "greet", yaml, "Edited by hand", author="editor")
+    talk.fake.release()
+    return await said
+
+
+async def test_an_edit_is_made_to_the_version_that_was_saved_meanwhile(talk: Talk, way: str) -> None:
+    by_hand = GOOD.replace("description: Who", "description: Whom to greet")
+    stern = edit(way, [{"old": "default: kind", "new": "default: stern"}])
+    await talk.answer(write(way, GOOD), replace(stern, pause=True))
+    await talk.say("Greet a person by name")
+    events = await changed_meanwhile(talk, "Be stern", by_hand)
+    draft = only(events, DraftChanged)
+    assert (draft.version, draft.changes) == (
+        3,
+        ["Input 'mood' has the default 'stern' now (it was 'kind')."],
+    )
+    assert await talk.yaml("greet") == by_hand.replace("default: kind", "default: stern")
+    assert len(talk.fake.requests) == 2
+
+
+async def test_an_edit_that_does_not_fit_any_more_goes_back(talk: Talk, way: str) -> None:
+    by_hand = GOOD.replace("default: kind", "default: stern")
+    kinder = edit(
+        way, [{"old": "default: kind, description: How", "new": "default: kind, description: Mood"}]
+    )
+    await talk.answer(
+        write(way, GOOD), replace(kinder, pause=True), talk_only(way, "It is stern by default.")
+    )
+    await talk.say("Greet a person by name")
+    events = await changed_meanwhile(talk, "Describe the mood", by_hand)
+    none_of(events, DraftChanged)
+    assert "was changed meanwhile, to version 2" in last_told(talk.fake)
+    assert "default: stern" in last_told(talk.fake)
+    assert await talk.yaml("greet") == by_hand
+
+
+async def test_a_whole_document_does_not_undo_what_was_saved_meanwhile(talk: Talk, way: str) -> None:
+    by_hand = GOOD.replace("description: Who", "description: Whom to greet")
+    anew = write(way, GOOD.replace("Greet somebody", "Welcome somebody"))
+    await talk.answer(write(way, GOOD), replace(anew, pause=True), talk_only(way, "Somebody changed it."))
+    await talk.say("Greet a person by name")
+    none_of(await changed_meanwhile(talk, "Rewrite it from scratch", by_hand), DraftChanged)
+    assert await talk.yaml("greet") == by_hand
 
 
 # --- running ----------------------------------------------------------------------------------------------
