@@ -8,7 +8,7 @@ place. All other text passes as it comes. The words, by language, stand in `conf
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -144,17 +144,23 @@ def words() -> _Words:
 
 
 def claim_in(sentence: str) -> tuple[str, Kind] | None:
-    """(language, kind) of what a sentence claims to be so; None where it claims nothing, denies, asks or promises."""
+    """(language, kind) of the first that a sentence claims to be so; None where it claims nothing, denies, asks or
+    promises.
+    """
+    return next(claims_in(sentence), None)
+
+
+def claims_in(sentence: str) -> Iterator[tuple[str, Kind]]:
+    """All that a sentence claims to be so."""
     plain = re.sub(r"[*_`]+", "", sentence[:LONGEST_SENTENCE]).replace("’", "'").strip()
     if not plain or plain.endswith(("?", "？", ":")):
-        return None
+        return
     for name in _spoken(plain):
         language = _language(name)
         for kind in KINDS:
             found = language.claims[kind].search(plain)
             if found is not None and not language.denied.search(plain):
-                return name, kind
-    return None
+                yield name, kind
 
 
 def _spoken(sentence: str) -> list[str]:
@@ -234,8 +240,7 @@ class Honest:
         if self._held:
             self._held += rest
         else:
-            claim = None if self._fenced else claim_in(sentence)
-            if claim is None or self.record.bears_out(claim[1]):
+            if self._fenced or self._wrong(sentence) is None:
                 return rest
             self._before, self._held = sentence[:shown], rest
         if len(self._held) > MOST_HELD:
@@ -261,16 +266,19 @@ class Honest:
         return held
 
     def _claims(self) -> list[tuple[str, Kind]]:
-        found = (claim_in(sentence) for sentence in _sentences(self._before + self._held))
-        return [claim for claim in found if claim is not None]
+        return [c for sentence in _sentences(self._before + self._held) for c in claims_in(sentence)]
+
+    def _wrong(self, sentence: str) -> tuple[str, Kind] | None:
+        """What a sentence claims that is not borne out, however much else in it is."""
+        return next((c for c in claims_in(sentence) if not self.record.bears_out(c[1])), None)
 
     def _honest(self) -> str:
         """What was held back, each sentence that is not borne out replaced by what is so, once."""
         out = []
         shown = self._before  # of the first of the sentences
         for sentence in _sentences(shown + self._held):
-            claim = claim_in(sentence)
-            if claim is None or self.record.bears_out(claim[1]):
+            claim = self._wrong(sentence)
+            if claim is None:
                 out.append(sentence[len(shown) :])
             else:
                 out.append(self._replaced(sentence, shown, self._instead(*claim)))

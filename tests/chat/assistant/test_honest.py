@@ -157,6 +157,21 @@ def test_each_word_needs_its_own_record() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I checked it, and everything is done.",
+        "C'est fait, j'ai corrigé et vérifié.",
+        "I fixed and verified it.",
+    ],
+)
+def test_a_sentence_that_claims_two_things_needs_both(sentence: str) -> None:
+    honest = Honest(Record(checked=True))
+    assert sentence not in honest.feed(f"{sentence} ") + honest.close()
+    honest = Honest(Record(checked=True, saved=True, acted=True))
+    assert honest.feed(f"{sentence} ") + honest.close() == f"{sentence} "
+
+
 def test_a_later_draft_whose_test_fails_takes_back_what_an_earlier_one_bore_out() -> None:
     honest = Honest()
     assert honest.note(saved(PASSED)) == ""
