@@ -17,6 +17,8 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, Tab
+from tests.browser.pictures_of_changes import SCENES
+from tests.browser.pictures_script import said
 from tests.browser.server import ROOT, TICKET, Server, answer, example, with_model
 from tests.browser.test_places import ARCHIVE, DROP
 from tests.fakes.openai_server import FakeOpenAI, Reply
@@ -37,6 +39,7 @@ MODES: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
 }
 QUALITY = 60
+LARGEST = 60_000  # bytes of one
 NO_TOASTS = "document.querySelectorAll('.pl-toast').forEach(toast => toast.remove())"
 ORDERS = """\
 schema_version: "1.0"
@@ -84,6 +87,8 @@ def scripted(body: dict[str, Any]) -> Reply:
     """The model of the tests, with better manners."""
     if "with a key" in str(body["messages"][-1].get("content")):
         return Reply(status=401, message="Incorrect API key provided")
+    if reply := said(body):
+        return reply
     reply = answer(body)
     if body.get("tools"):
         return replace(reply, text=SAID) if "Triage" in str(body["messages"][-1]) else reply
@@ -103,13 +108,19 @@ class Camera:
         self.mode = mode
         self._wanted = wanted
 
-    def take(self, state: str) -> None:
+    def take(self, state: str, *, still: bool = False) -> None:
+        """`still`: the pointer stays where it is, for what shows only as long as it does."""
         if self._wanted and state not in self._wanted:
             return
-        self.page.mouse.move(5, 400)
+        if not still:
+            self.page.mouse.move(5, 400)
         self.page.wait_for_timeout(500)
         file = FOLDER / f"{state}-{self.mode}.webp"
-        Image.open(BytesIO(self.page.screenshot())).convert("RGB").save(file, quality=QUALITY, method=6)
+        picture = Image.open(BytesIO(self.page.screenshot())).convert("RGB")
+        for quality in range(QUALITY, 0, -10):  # much text takes much room
+            picture.save(file, quality=quality, method=6)
+            if file.stat().st_size <= LARGEST:
+                break
         print(f"{file.relative_to(ROOT)}  {file.stat().st_size // 1000} kB")
 
     def take_pane(self, state: str) -> None:
@@ -253,7 +264,7 @@ def main() -> None:
 def photograph(browser: Browser, server: Server, mode: str, states: list[str]) -> None:
     context = browser.new_context(**MODES[mode])
     camera = Camera(Tab(context.new_page(), server.url).open(), mode, states)
-    for scene in (first_visit, drafted, ran, asked, around):
+    for scene in (first_visit, drafted, ran, asked, *SCENES, around):
         scene(camera)
     trouble(camera, server)
     context.close()
