@@ -62,7 +62,7 @@ def ask_to_run(saved: CurrentWorkflow, inputs: Mapping[str, Any]) -> Question:
     shown = "".join(f"\n- {name}: {_short(value)}" for name, value in inputs.items())
     about = {"kind": RUN, "workflow": saved.name, "version": saved.version, "inputs": dict(inputs)}
     options = [{"label": RUN_IT, "value": RUN_IT}, {"label": NOT_NOW, "value": NOT_NOW}]
-    return Question(f"Shall I run **{saved.name}**{' with' if shown else ''}?{shown}", options, about)
+    return Question(f"Shall I run **{saved.name}**{' with this' if shown else ''}?{shown}", options, about)
 
 
 def _short(value: Any) -> str:

@@ -260,7 +260,7 @@ def _line(schedule: Schedule) -> str:
 
 def _times(moments: list[float], zone: str) -> str:
     shown = [datetime.fromtimestamp(moment, ZoneInfo(zone)) for moment in moments]
-    return ", ".join(f"{at:%A}, {at.day} {at:%B %Y}, {at:%H:%M}" for at in shown)
+    return "; ".join(f"{at:%A}, {at.day} {at:%B %Y}, {at:%H:%M}" for at in shown)
 
 
 def _short(value: Any) -> str:
