@@ -6,7 +6,7 @@ Numbers always mean the list as it was shown, whatever else the message changes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from chat.assistant.plan.outline import LONGEST_SENTENCE, named
@@ -34,6 +34,9 @@ _PATTERNS = {
 }
 _COMPILED = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _PATTERNS.items()}
 _BETWEEN = re.compile(r"(?:[\s,;.!]|\b(?:and|then|please|und|dann|bitte|also|yes|ok|okay)\b)*", re.IGNORECASE)
+
+
+Steps = tuple[PlanStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ def change(plan: Plan, wanted: Wanted) -> tuple[Plan, list[str]]:
     for order in wanted.orders:
         plan = _CHANGES[order.kind](plan, shown, order)
     plan = _chained(plan) if chain else _turned(plan)
+    late = list(_before_they_are_decided(plan, shown))
+    if late:
+        return replace(plan, steps=shown), late
     if not plan.steps:
         return replace(plan, steps=shown), ["That would leave no step."]
     if len(plan.steps) > MOST_STEPS:
@@ -134,6 +140,18 @@ def _out_of_range(plan: Plan, wanted: Wanted) -> list[str]:
         for number in sorted(numbers)
         if not 1 <= number <= last
     ]
+
+
+def _before_they_are_decided(plan: Plan, shown: Steps) -> Iterator[str]:
+    """Steps of a case that would stand before the step that finds the case: they would run always."""
+    place = {step.id: number for number, step in enumerate(plan.steps)}
+    number = {step.id: own for own, step in enumerate(shown, 1)}
+    for step in plan.steps:
+        if step.only and place.get(step.only[0], -1) > place[step.id]:
+            yield (
+                f"Step {number[step.id]} runs only if step {number[step.only[0]]} says “{step.only[1]}”, so it "
+                "has to come after that; nothing was changed."
+            )
 
 
 def _is_chain(plan: Plan) -> bool:
@@ -170,9 +188,6 @@ def _turned(plan: Plan) -> Plan:
         steps.append(replace(step, needs=tuple(name for name in step.needs if name not in late)))
     turned = (replace(s, needs=tuple(dict.fromkeys([*s.needs, *extra.get(s.id, ())]))) for s in steps)
     return replace(plan, steps=tuple(turned))
-
-
-Steps = tuple[PlanStep, ...]
 
 
 def _drop(plan: Plan, shown: Steps, order: Order) -> Plan:

@@ -429,6 +429,15 @@ def test_orders(words: str, ids: str) -> None:
     assert "edges" not in wire(plan)  # still one after the other
 
 
+@pytest.mark.parametrize("words", ["order 2 1 3 4 5 6 7 8 9", "move 2 before 1", "swap 1 and 2"])
+def test_a_step_of_a_case_stays_behind_the_step_that_finds_the_case(words: str) -> None:
+    wanted = read_changes(words)
+    assert wanted is not None
+    plan, wrong = change(DESK, wanted)
+    assert "Step 2 runs only if step 1 says “bug”" in wrong[0]
+    assert plan == DESK
+
+
 @pytest.mark.parametrize(
     "words",
     ["what is step 3?", "add a joke", "make it shorter", "drop the first", "build me another one", "", "3"],
@@ -457,7 +466,9 @@ def test_whatever_is_reordered_the_document_passes(plan: Plan, lines: list[str])
     wanted = read_changes("\n".join(lines))
     assert wanted is not None
     changed, wrong = change(plan, wanted)
-    assert wrong == [] or wrong == ["That would leave no step."]
+    assert wrong in ([], ["That would leave no step."]) or all("runs only if" in line for line in wrong)
+    place = {step.id: number for number, step in enumerate(changed.steps)}
+    assert all(place[step.only[0]] < place[step.id] for step in changed.steps if step.only)
     changed = plan_from_dict(json.loads(json.dumps(changed.to_dict())))
     kinds = {"tool": "llm", "code": "llm"}
     plain = Plan(
