@@ -327,11 +327,16 @@ def _owner(connection: sqlite3.Connection, conversation_id: str) -> str:
 
 
 def _touch(connection: sqlite3.Connection, conversation_id: str, text: str = "") -> None:
-    """The conversation moves up the list, and is named after its first message."""
+    """The conversation moves up the list, and is named after its first message.
+
+    Where a run of its workflow came first, that message answers it, and the conversation stays named after the workflow.
+    """
     connection.execute("UPDATE conversations SET updated_at = ? WHERE id = ?", (time.time(), conversation_id))
     if text:
         connection.execute(
-            "UPDATE conversations SET title = ?, named = 1 WHERE id = ? AND named = 0",
+            "UPDATE conversations SET title = ?, named = 1 WHERE id = ? AND named = 0 AND (workflow IS NULL"
+            " OR NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id AND reply_to IS NULL"
+            " AND role = 'assistant' AND hidden_at IS NULL))",
             (shorten(text), conversation_id),
         )
 
