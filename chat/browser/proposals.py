@@ -86,7 +86,9 @@ def fix_card(part: Part, identity: str) -> str:
     where = acts(act("Show in the graph", f"node:{node}")) if node else ""
     head = f"{glyph(sign)}<strong>{CAUSES.get(cause, CAUSES['unknown'])}</strong>{tags}{where}"
     body = f'<div class="pl-card-text">{one_line(to_html(str(part["text"])))}</div>'
-    body += bullets(str(words) for words in part.get("changes") or ())
+    if status != "applied":  # then the new version says what is changed
+        changes = bullets(str(words) for words in part.get("changes") or ())
+        body += f'<div class="pl-fix-mend">With the mend:</div>{changes}' if changes else ""
     return card(f"fix {escape(cause)}", head, body, identity=identity, label="A run that failed")
 
 
