@@ -263,7 +263,9 @@ def _run_steps(nodes: Sequence[Mapping[str, Any]]) -> str:
     """Each node once, at its latest visit; of many only the last ones."""
     latest = {str(node["id"]): node for node in nodes if not _is_inner(str(node["id"]))}
     shown = list(latest.values())[-MOST_STEPS:]
-    rows = "".join(
+    before = len(latest) - len(shown)
+    rows = f'<li class="pl-faint">{count(before, "step")} before</li>' if before else ""
+    rows += "".join(
         f'<li><span class="pl-dot {escape(str(node["status"]))}"></span><span>{escape(str(node["id"]))}</span>'
         f'<span class="pl-faint">{_took(node)}</span></li>'
         for node in shown
