@@ -81,7 +81,7 @@
   const row = (item) =>
     el("li", { class: "pl-row", "data-id": item.id },
       el("button", { type: "button", class: "pl-open", title: item.title, onclick: () => P.open(item.id) },
-        el("span", { class: "pl-title" }, item.title), el("span", { class: "pl-ago" }, P.ago(item.updated_at)),
+        el("span", { class: "pl-title", dir: "auto" }, item.title), el("span", { class: "pl-ago" }, P.ago(item.updated_at)),
         el("span", { class: "pl-new-mark" }, el("span", { class: "pl-unseen" }, "new"))),
       el("span", { class: "pl-row-acts" },
         el("button", { type: "button", "aria-label": `Rename “${item.title}”`, title: "Rename", onclick: () => rename(item) }, icon("pencil")),
@@ -128,7 +128,7 @@
 
   P.parts.head = {
     mount(node) {
-      title = el("h1", { class: "pl-head-title" });
+      title = el("h1", { class: "pl-head-title", dir: "auto" });
       chip = el("button", { type: "button", class: "pl-model", "aria-haspopup": "dialog", onclick: () => P.parts.settings.open() });
       node.replaceChildren(title, ...P.exportButton(), chip);
       this.show(P.head);
