@@ -483,6 +483,15 @@ PLANTED: tuple[Planted, ...] = (
         "model: qwen4",
         machine="with Ollama",
     ),
+    # files
+    Planted(
+        "file-text-in-condition",
+        "letter",
+        "state.letter.size > 5000",
+        "contains(state.letter.text, 'now')",
+        'condition: "state',
+    ),
+    Planted("file-not-given", "letter", "answer: {type: str,", "answer: {type: file,", "answer]"),
     # money
     Planted(
         "over-budget",
