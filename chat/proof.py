@@ -359,9 +359,11 @@ def _problem_count(checked: Mapping[str, Any]) -> str:
 def _dry_words(dry: Mapping[str, Any]) -> str:
     if dry["status"] == "failed":
         return "it fails"
+    unsure = len({each["node"] for each in dry.get("unverified", ())})
+    rest = f", {_several(unsure, 'step')} not verified" if unsure else ""
     if not dry["branches"]:
-        return "it runs through" if dry["status"] == "ok" else "not finished in time"
-    return f"{dry['reached']} of {_several(dry['branches'], 'way')} reached"
+        return f"it runs through{rest}" if dry["status"] == "ok" else "not finished in time"
+    return f"{dry['reached']} of {_several(dry['branches'], 'way')} reached{rest}"
 
 
 def _test_words(tests: Iterable[Mapping[str, Any]]) -> str:

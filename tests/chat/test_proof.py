@@ -50,7 +50,7 @@ async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
 async def test_a_proof_says_what_was_found_and_what_was_not(house: TestHouse) -> None:
     saved = await house.service.save_workflow(OWNER, TRIAGE, "first")
     proof = saved["proof"]
-    assert proof["line"] == "Checked: no problems · Dry run: 2 of 2 ways reached"
+    assert proof["line"] == "Checked: no problems · Dry run: 2 of 2 ways reached, 1 step not verified"
     assert proof["checked"] == {"ok": True, "errors": 0, "warnings": 0, "problems": []}
     dry = proof["dry_run"]
     assert (dry["status"], dry["branches"], dry["reached"], dry["not_reached"]) == ("ok", 2, 2, [])
@@ -164,6 +164,15 @@ LINES: list[tuple[Any, str]] = [
         "Checked: no problems · Dry run: not finished in time",
     ),
     ({"status": "ok", "branches": 1, "reached": 1}, "Checked: no problems · Dry run: 1 of 1 way reached"),
+    (
+        {
+            "status": "ok",
+            "branches": 0,
+            "reached": 0,
+            "unverified": [{"node": "get", "why": "nothing is read"}],
+        },
+        "Checked: no problems · Dry run: it runs through, 1 step not verified",
+    ),
 ]
 
 
