@@ -120,10 +120,14 @@ nodes:
     assert shell.json("save", "clock.yaml")["version"] == 2
     assert shell("run", "clock", "-i", "who=Bob").stdout == "Good day $who\n"
     assert shell.json("run", "parent.yaml")["outputs"] == {"line": "Good day $who"}
+    (shell.folder / "team.yaml").write_text(CLOCK.replace("name: clock", "name: team/clock"))
+    assert shell.json("save", "team.yaml")["name"] == "team/clock"
+    assert shell("run", "team/clock", "-i", "who=Bob").stdout == "Hello $who\n"
+    assert "line 1" in shell("why", "team/clock", "1").stdout
     shell("save", "greet2.yaml", code=2)
     (shell.folder / "broken.yaml").write_text(CLOCK.replace("text_template", "text_templat"))
     assert "text_template" in shell("save", "broken.yaml", code=1).stderr
-    assert [w["name"] for w in shell.json("workflows")] == ["clock"]
+    assert [w["name"] for w in shell.json("workflows")] == ["team/clock", "clock"]
 
 
 def test_wrong_use_is_2(shell: Shell) -> None:

@@ -41,8 +41,12 @@ def read_text(name: str) -> str:
 
 
 def is_file_name(word: str) -> bool:
-    """Whether FILE-or-NAME means a file: it has a path's or a YAML file's form, or there is such a file."""
-    return word == "-" or "/" in word or word.endswith((".yaml", ".yml")) or Path(word).is_file()
+    """Whether FILE-or-NAME means a file: it has a path's or a YAML file's form, or there is such a file or folder.
+    Names of workflows may have slashes too.
+    """
+    place = Path(word)
+    form = word == "-" or word.startswith(("/", "./", "../", "~")) or word.endswith((".yaml", ".yml"))
+    return form or place.is_file() or ("/" in word and place.parent.is_dir())
 
 
 def parse_inputs(words: Sequence[str]) -> dict[str, Any]:
