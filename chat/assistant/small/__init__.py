@@ -39,6 +39,9 @@ def is_small(info: ModelInfo) -> bool:
 
 async def small_turn(turn: Turn) -> AsyncIterator[Event]:
     """Answer one message. ParlanceErrors of models, store and engine pass through."""
+    if not turn.text.strip():
+        yield Text("I have what you attached. Say what should happen with it.")
+        return
     async for event in _answer(turn):
         if not isinstance(event, Outcome):
             yield event

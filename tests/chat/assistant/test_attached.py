@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat.events import Question, RunEnded, RunStarted
-from tests.chat.assistant.house import OWNER, Talk, call, none_of, of, only, open_talk, talk_only
+from tests.chat.assistant.house import OWNER, Talk, call, none_of, of, only, open_talk, talk_only, text_of
 from tests.fakes.openai_server import FakeOpenAI
 from tests.files import image, pdf, stream
 
@@ -133,6 +133,13 @@ async def test_images_go_to_models_that_can_see(tmp_path: Path, fake: FakeOpenAI
             assert said[1]["image_url"] == {"url": f"data:image/png;base64,{packed}"}
         else:
             assert "You can't see images: say so" in said
+
+
+async def test_a_small_model_asks_what_a_file_alone_is_for(tmp_path: Path, fake: FakeOpenAI) -> None:
+    async with open_talk(tmp_path, fake, {"demo": True}) as talk:
+        events = await talk.say("", [await add(talk, "a.txt", b"words")])
+        assert "Say what should happen with it" in text_of(events)
+        assert fake.requests == []
 
 
 async def test_without_files_nothing_is_said_of_them(tmp_path: Path, fake: FakeOpenAI) -> None:
