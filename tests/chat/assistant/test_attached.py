@@ -1,4 +1,4 @@
-"""Files in a turn: what a model is told and shown of them, and how inputs name them: by code, among those here alone."""
+"""Files in a turn: what a model is told and shown of them, and how inputs name them: by code, of this talk alone."""
 
 from __future__ import annotations
 
