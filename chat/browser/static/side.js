@@ -143,6 +143,7 @@
       document.body.toggleAttribute("data-pl-earlier", !!data.earlier);
       document.body.toggleAttribute("data-pl-again", !!data.again);
       if (!!was !== !!data.live) P.push("composer");
+      if (was && !data.live) P.parts.versions.show(); // a test may have been kept
     },
   };
 

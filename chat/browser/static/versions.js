@@ -8,6 +8,7 @@
   let against = null; // what it is compared with; null: the one before
   let shown = null; // what the server said of these two
   let tests = null; // those of the workflow
+  let heard = 0; // entries of the conversation by then: a test may have been kept in a new one
   let about = null; // which workflow, at which version, all this is of
 
   const now = () => (P.workflow ? `${P.conversation} ${P.workflow.name}@${P.workflow.version}` : null);
@@ -28,7 +29,7 @@
       if (about !== now()) {
         about = now();
         pick(versions[0].version);
-      } else if (!shown?.proof) ask(); // what is verified is kept with the version some moments after it
+      } else if (!shown?.proof || heard !== P.entries.length) ask(); // what is verified is kept some moments after the version, tests when somebody says yes
       else draw();
     },
   };
@@ -48,6 +49,7 @@
   let number = 0;
   const ask = async () => {
     const mine = ++number;
+    heard = P.entries.length;
     const conversation = P.conversation;
     const [answer, found] = await Promise.all([
       P.call("compare", { conversation, version: picked, against }, { quiet: true }),
@@ -99,14 +101,15 @@
     const answer = await P.call("prove", { conversation: P.conversation, version: picked });
     if (!answer.error && shown) shown = { ...shown, ...answer };
     draw();
+    ask(); // tests may have been kept since
   };
 
   const removeTest = async (test) => {
     const sure = await P.ask({ title: "Remove this test?", text: `“${test.title}” will not be tried any more when the workflow changes.`, yes: "Remove", danger: true });
     if (!sure) return;
     const answer = await P.call("remove_test", { conversation: P.conversation, test: test.id });
-    if (!answer.error) await prove();
-    ask();
+    if (answer.error) ask();
+    else await prove();
   };
   const said = (iso) => {
     const ago = P.ago(iso);
