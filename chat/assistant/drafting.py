@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.assistant.edits import Edit, apply_edits, numbered
+from chat.assistant.honest import untested
 from chat.assistant.prompts import problem_lines, prompt
 from chat.assistant.proving import Proving
 from chat.assistant.turn import Outcome, Turn
@@ -135,7 +136,7 @@ class Drafting:
         if base is not None and text == base.yaml:
             yield Outcome("The document is the same as before, so there is nothing to save.")
             return
-        turn = self.turn
+        turn, summary = self.turn, untested(summary)
         try:
             name, version = await self._store(text, summary, base)
         except Conflict:

@@ -163,6 +163,12 @@ def claims_in(sentence: str) -> Iterator[tuple[str, Kind]]:
                 yield name, kind
 
 
+def untested(summary: str) -> str:
+    """A summary of what is about to be saved, without sentences that claim it was tested: it was not yet."""
+    kept = [each for each in _sentences(summary) if all(kind != "tested" for _, kind in claims_in(each))]
+    return "".join(kept).strip() or "A new version"
+
+
 def _spoken(sentence: str) -> list[str]:
     """The languages whose words stand in a sentence, as the file has them."""
     known = words()

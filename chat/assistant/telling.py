@@ -12,6 +12,8 @@ from chat.assistant.turn import Turn
 from chat.events import DraftChanged, Event, Question, Text
 from engine.errors import NotFound
 
+NOTHING = "The model gave an empty answer. Send the message again, or say it in other words."
+
 
 class Telling:
     """All events of a dialogue go through here on their way out."""
@@ -22,6 +24,7 @@ class Telling:
         self._after_text = False
         self._begins = False
         self._summary = ""
+        self._seen = False
 
     async def look(self, turn: Turn) -> None:
         """Take up what is known of the workflow as it is now, so that old truths may be told."""
@@ -48,7 +51,7 @@ class Telling:
         if isinstance(event, Text):
             yield from self._text(event.text)
             return
-        self._after_text = False
+        self._after_text, self._seen = False, True
         self._said = self._said or isinstance(event, Question)
         if isinstance(event, DraftChanged):
             self._summary = event.summary
@@ -59,14 +62,18 @@ class Telling:
         yield from self._text(self._honest.close())
 
     def left(self) -> Iterator[Event]:
-        """The draft's summary, where nothing was said."""
-        if self._summary and not self._said:
-            yield from self._text(self._summary)
+        """The draft's summary, where nothing was said; and that there is nothing, where nothing was done either."""
+        if self._said:
+            return
+        if self._summary:
+            yield from self._text(self._honest.feed(self._summary) + self._honest.close())
+        elif not self._seen:
+            yield Text(NOTHING)
 
     def _text(self, text: str) -> Iterator[Event]:
         if not text:
             return
         if self._begins and self._after_text:
             text = f"\n\n{text}"
-        self._begins, self._after_text, self._said = False, True, True
+        self._begins, self._after_text, self._said = False, True, self._said or bool(text.strip())
         yield Text(text)

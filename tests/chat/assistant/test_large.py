@@ -149,6 +149,16 @@ async def test_a_model_that_says_nothing_is_spoken_for(talk: Talk, way: str) -> 
     assert text_of(await talk.say("Greet a person by name")) == "Greets somebody"
 
 
+async def test_an_empty_answer_is_not_left_empty(tmp_path: Path, fake: FakeOpenAI) -> None:
+    async with open_talk(tmp_path, fake, {"function_calling": True}) as talk:
+        await talk.answer("", "  \n", write("functions", GOOD, summary="Greets. I tested it, and it works."))
+        assert "empty answer" in text_of(await talk.say("Hello"))
+        assert "empty answer" in text_of(await talk.say("Hello?"))
+        events = await talk.say("Greet a person by name")
+    assert only(events, DraftChanged).summary == "Greets."
+    assert text_of(events) == "Greets."
+
+
 async def test_five_mistakes_are_repaired(talk: Talk, way: str) -> None:
     await talk.answer(
         write(way, FIVE_MISTAKES), edit(way, MENDS[:3]), edit(way, MENDS[3:], "Now it is right.")
