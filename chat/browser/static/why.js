@@ -172,11 +172,12 @@
   P.whyBar = () => (bar ||= el("div", { class: "pl-why-bar" }));
   const follow = P.later(120, async () => {
     const editor = P.editorView();
-    if (!bar || !editor || !editor.hasFocus) return;
+    if (!bar || !editor) return;
     const here = editor.state.doc.lineAt(editor.state.selection.main.head).number;
     const text = editor.state.doc.toString();
     const state = `${key()} ${here} ${text.length} ${P.savedYaml().length}`;
     if (state === line) return;
+    if (!editor.hasFocus) return (line = null), bar.replaceChildren(); // another text by now, and nobody's cursor in it
     line = state;
     const why = text.trim() && P.workflow ? await ofLine(text, here) : null;
     if (line !== state) return;
