@@ -38,8 +38,8 @@ MODES: dict[str, dict[str, Any]] = {
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
 }
-QUALITY = 60
-LARGEST = 60_000  # bytes of one
+QUALITY = 55
+LARGEST = 58_000  # bytes of one
 NO_TOASTS = "document.querySelectorAll('.pl-toast').forEach(toast => toast.remove())"
 ORDERS = """\
 schema_version: "1.0"

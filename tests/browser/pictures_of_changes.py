@@ -57,7 +57,7 @@ def wishes(camera: Camera) -> None:
     camera.show("versions")
     camera.tab.work.locator(".pl-proof > summary").click()
     camera.tab.work.locator(".pl-proof-foot button").click()
-    camera.page.locator(".pl-proof .pl-tag.failed").wait_for()
+    camera.page.locator(".pl-tests .pl-tag.failed").wait_for()
     camera.tab.work.locator(".pl-about").evaluate("e => e.scrollIntoView({block: 'start'})")
     camera.take("proof")
 
