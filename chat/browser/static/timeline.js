@@ -37,12 +37,13 @@
     const key = `${run.run_id} ${node.id} ${node.visit}`;
     const elements = new Set(parts.map((part) => part.id)).size;
     const shown = opened.has(key);
+    const calls = node.kind === "subflow";
     const toggle = parts.length > 0 && el("button", { type: "button", class: "pl-parts", "aria-expanded": String(shown),
-      onclick: () => (opened[shown ? "delete" : "add"](key), P.parts.run.show()) }, `${elements} part${elements === 1 ? "" : "s"}`);
+      onclick: () => (opened[shown ? "delete" : "add"](key), shown || !calls || load(run, node, key), P.parts.run.show()) }, `${elements} part${elements === 1 ? "" : "s"}`);
     const runs = below.get(key);
-    const steps = node.kind === "subflow" && !parts.length && el("button", { type: "button", class: "pl-parts", "aria-expanded": String(shown),
+    const steps = calls && !parts.length && el("button", { type: "button", class: "pl-parts", "aria-expanded": String(shown),
       onclick: () => (opened[shown ? "delete" : "add"](key), shown || load(run, node, key), P.parts.run.show()) }, "its steps");
-    return [...row(node, scale, toggle || steps), ...(shown ? parts.flatMap((part) => row(part, scale, null, true)) : []), ...(shown && steps ? inside(runs, scale) : [])];
+    return [...row(node, scale, toggle || steps), ...(shown ? parts.flatMap((part) => [...row(part, scale, null, "part"), ...stepsIn(runs, part, scale)]) : []), ...(shown && steps ? inside(runs, scale) : [])];
   };
 
   // The steps of a sub-workflow are those of other runs, asked for when somebody wants to see them.
@@ -52,20 +53,22 @@
     below.set(key, answer);
     P.parts.run.show();
   };
+  const stepsOf = (child, scale, kind) => child.nodes.filter((node) => !partOf(node)).flatMap((node) => row(node, scale, null, kind));
+  const stepsIn = (found, part, scale) => (found?.runs || []).filter((child) => child.path === part.id).flatMap((child) => stepsOf(child, scale, "part inner"));
   const inside = (found, scale) => {
     const said = (words) => [el("tr", { class: "part" }, el("td", { colspan: 4, class: "pl-faint" }, words))];
     if (!found) return said("Asking …");
     if (found.error) return said(found.error);
     if (!found.runs.length) return said("It has not begun.");
-    return [...found.runs.flatMap((child) => [...(found.runs.length > 1 ? said(child.path) : []), ...child.nodes.filter((node) => !partOf(node)).flatMap((node) => row(node, scale, null, true))]),
+    return [...found.runs.flatMap((child) => [...(found.runs.length > 1 ? said(child.path) : []), ...stepsOf(child, scale, "part")]),
       ...(found.more ? said(`… and ${found.more} more`) : [])];
   };
 
-  const row = (node, scale, toggle, part) => {
+  const row = (node, scale, toggle, kind) => {
     const more = [node.visit > 1 && `visit ${node.visit}`, node.attempt > 1 && `attempt ${node.attempt}`].filter(Boolean).join(", ");
     const used = [node.tokens, node.cost].filter(Boolean).join(" · ");
     const rows = [
-      el("tr", { class: part ? "part" : null },
+      el("tr", { class: kind || null },
         el("th", { scope: "row" }, el("span", { class: `pl-dot ${node.status}`, title: node.status }), el("span", { class: "pl-unseen" }, node.status), node.id, more && el("span", { class: "pl-faint" }, ` ${more}`), toggle),
         el("td", { class: "pl-when" }, bar(node, scale)), el("td", {}, node.seconds), el("td", { title: node.model }, used)),
     ];
