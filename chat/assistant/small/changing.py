@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.assistant.drafting import Drafting
 from chat.assistant.inputs import from_words
+from chat.assistant.small import adjusting
 from chat.assistant.small.building import save
 from chat.assistant.small.editing import carry_out
 from chat.assistant.small.orders import Order
@@ -32,6 +33,10 @@ async def reshape(turn: Turn, order: Order) -> AsyncIterator[Event | Outcome]:
     saved = turn.workflow
     if saved is None:
         yield Text("There is no workflow in this conversation yet.")
+        return
+    if order.kind in ("say", "rename") and (events := await adjusting.take_up(turn)):
+        async for event in events:
+            yield event
         return
     try:
         text, done = carry_out(read_document(saved.yaml), order)
@@ -55,12 +60,10 @@ async def new_values(turn: Turn, checked: Checked, words: str) -> dict[str, Any]
     workflow = checked.workflow
     if workflow is None:
         return {}
-    slots = slots_of(workflow)
-    named = _named_value(slots, words)
-    return named or await fill_slots(turn, slots, words)
+    return await fill_slots(turn, slots_of(workflow), words)
 
 
-def _named_value(slots: list[Field], words: str) -> dict[str, Any]:
+def named_value(slots: list[Field], words: str) -> dict[str, Any]:
     """`set count to 3`, `change the language to French`, said with the field's own name."""
     found = re.search(
         r"(?:set|change|switch)\s+(?:the\s+)?(?P<name>[\w ]+?)\s*(?:\bto\b|=)\s*(?P<value>.+)",

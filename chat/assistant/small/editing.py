@@ -19,7 +19,7 @@ from chat.assistant.small.rewiring import (
 )
 from chat.assistant.wiring_names import identifier
 from chat.assistant.wiring_text import block, literal, one_line, quoted, sentence
-from engine.document import Document
+from engine.document import Document, read_document
 from engine.text_edits import put
 
 TEXTS = ("prompt", "ask")
@@ -78,7 +78,24 @@ def carry_out(document: Document, order: Order) -> tuple[str, str]:
     """(the new text, what was done in words). Cannot says why it can't be done."""
     changing = Changing(document)
     _CHANGES[order.kind](changing, order)
-    return changing.text, changing.done
+    text = changing.text
+    return _described(document, text) if order.kind in ("add", "remove", "swap") else text, changing.done
+
+
+def _described(before: Document, text: str) -> str:
+    """A description that code made of the steps follows when they change; a person's own stays."""
+    after = read_document(text)
+    said = str(before.data["flow"].get("description")).split("; ")
+    if after.root is None or [*map(sentence, said)] != [*map(sentence, _steps_in_words(before).split("; "))]:
+        return text
+    start, end = (after.offset(place) for place in after.span(("flow", "description")))
+    return text[:start] + quoted(_steps_in_words(after)) + text[end:]
+
+
+def _steps_in_words(document: Document) -> str:
+    """The steps in a sentence, as `outline.chain` describes a chain that nobody described."""
+    words = "; ".join(str(node.get("description", "")) for node in document.data["nodes"])
+    return one_line(words)[:600]
 
 
 # --- what a step says -------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from chat.assistant.drafting import Drafting
 from chat.assistant.running import find_workflow, run_workflow
-from chat.assistant.small import branching, building, talking
-from chat.assistant.small.changing import new_values
+from chat.assistant.small import adjusting, branching, building, talking
+from chat.assistant.small.changing import named_value, new_values
 from chat.assistant.small.commands import Command
 from chat.assistant.small.given import rest_as_input, sample_inputs
 from chat.assistant.small.slots import set_defaults, slots_of
@@ -36,32 +36,44 @@ Events = AsyncIterator[Event | Outcome]
 
 async def understand(turn: Turn) -> Events:
     """A message in free words: the nearest example or intent decides."""
+    about = turn.pending()
+    if about.get("kind") == "which" and adjusting.is_new(turn.text):
+        async for event in await _by_meaning(turn, read_request(str(about["request"]))):
+            yield event
+        return
     request = read_request(turn.text)
     stated = branching.condition(request.wish)
     if request.is_steps:
         events = building.build_steps(turn, request.whole, request="")
+    elif change := await adjusting.take_up(turn):
+        events = change
     elif stated and (stated[3] or turn.workflow is None):
         events = branching.build_condition(turn, [request.wish], request.whole) or talking.small_talk(turn)
     else:
-        events = await _by_meaning(turn, request)
+        events = await _by_meaning(turn, request, asks=True)
     async for event in events:
         yield event
 
 
-async def _by_meaning(turn: Turn, request: Request) -> Events:
+async def _by_meaning(turn: Turn, request: Request, *, asks: bool = False) -> Events:
+    """What the nearest example or intent makes of it. With `asks` nothing new is built of words about the open one."""
     found = await turn.house.nearest.find(request.wish)
     first, second = found.examples[:2]
     if found.intent_score >= INTENT and found.intent_score > first.score:
         return _intent(turn, found.intent)
-    if first.score >= CLEAR and first.score - second.score >= MARGIN:
-        return building.adapt(turn, first.example, request)
+    clear = first.score >= CLEAR and first.score - second.score >= MARGIN
     near = first.score >= NEAR
+    talk = found.intent in TALK and found.intent_score > max(first.score, LIKELY_TALK)
+    work = near or (_sounds_like_work(request.wish) and not talk) or adjusting.is_about(request.whole)
+    if asks and work and turn.workflow and not adjusting.is_new(request.whole):
+        return talking.open_or_new(turn.workflow.name, request.whole)
+    if clear:
+        return building.adapt(turn, first.example, request)
     steps = split_steps(request.wish)
     if len(steps) > (2 if near else 1) and not request.wish.endswith("?"):
         return building.build_steps(turn, "\n".join(steps), request.whole)
-    talk = found.intent in TALK and found.intent_score > max(first.score, LIKELY_TALK)
     if near or (_sounds_like_work(request.wish) and not talk):
-        return _offer(turn, [match.example for match in found.examples[:3]], near)
+        return _offer(turn, [match.example for match in found.examples[:3]], request, near)
     return talking.small_talk(turn)
 
 
@@ -84,8 +96,8 @@ def _intent(turn: Turn, intent: str) -> Events:
     return plain.get(intent, talking.small_talk)(turn)
 
 
-async def _offer(turn: Turn, examples: list[Example], near: bool) -> Events:
-    yield talking.offer(examples, turn.text, near)
+async def _offer(turn: Turn, examples: list[Example], request: Request, near: bool) -> Events:
+    yield talking.offer(examples, request.whole, near)
 
 
 def obey(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
@@ -99,17 +111,27 @@ def obey(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
     if command.kind == "steps":
         return building.ask_steps(turn, str(about.get("request") or ""))
     if command.kind == "change":
-        return _change(turn, command)
+        return _change(turn, command, about)
     return _intent(turn, command.kind)
 
 
-async def _change(turn: Turn, command: Command) -> Events:
-    """Change the value of a slot in the text of the document; every other byte stays."""
+async def _change(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
+    """Change the open workflow in what its words name, or else the value of a slot; every other byte stays."""
     from engine.check import check
 
     saved = turn.workflow
     checked = await asyncio.to_thread(check, saved.yaml, turn.house.tools) if saved else None
-    values = await new_values(turn, checked, command.rest) if checked and checked.workflow else {}
+    if about.get("kind") == "which" or (checked and checked.workflow is None):
+        async for event in _how_to_change(checked):
+            yield event
+        return
+    slots = slots_of(checked.workflow) if checked and checked.workflow else []
+    values = named_value(slots, command.rest)
+    if not values and (change := await adjusting.take_up(turn)):
+        async for event in change:
+            yield event
+        return
+    values = values or (await new_values(turn, checked, command.rest) if checked and checked.workflow else {})
     if not (saved and checked and values):
         async for event in _no_change(turn, checked):
             yield event
@@ -129,15 +151,27 @@ async def _no_change(turn: Turn, checked: Checked | None) -> Events:
     request = read_request(turn.text)
     found = await turn.house.nearest.find(request.wish)
     if found.examples[0].score >= NEAR or checked is None or checked.workflow is None:
-        async for event in await _by_meaning(turn, request):
+        async for event in await _by_meaning(turn, request, asks=True):
             yield event
         return
-    slots = slots_of(checked.workflow)
+    async for event in _how_to_change(checked):
+        yield event
+
+
+async def _how_to_change(checked: Checked | None) -> Events:
+    """What can be changed by words, with the names of this very workflow."""
+    workflow = checked.workflow if checked else None
+    if workflow is None:
+        yield Text("The workflow has problems, so I can't change it by words. Mend it in the editor first.")
+        return
+    slots = slots_of(workflow)
     lines = "\n".join(f"- `{slot.name}`, now {slot.default}" for slot in slots)
     can = f"In this workflow I can change:\n\n{lines}\n\nSay “set {slots[0].name} to …”. " if slots else ""
+    step = next(iter(workflow.nodes))
     yield Text(
-        f"{can}Anything else you can change in the YAML beside this conversation; a better model does it "
-        "from your words."
+        f"{can}Of the steps you can say “in step {step}, be brief”, “replace 'these words' with 'those'”, “add a step "
+        f"that … after {step}” or “remove step {step}”. Anything else you can change in the YAML beside this "
+        "conversation; a better model does it from your words."
     )
 
 

@@ -44,7 +44,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("prompt", rf"{_STEP_R}\s+(?:should|must|shall)\s+(?:rather\s+|instead\s+)?{_TEXT}(?:\s+instead)?"),
     (
         "say",
-        rf"(?:in|for)\s+{_STEP_R},?\s*(?:please\s+)?(?:also\s+)?(?:say\s+|write\s+|add\s+)?(?:that\s+)?{_TEXT}",
+        rf"(?:in|for)\s+{_STEP_R}(?!\w),?\s*(?:please\s+)?(?:also\s+)?(?:say\s+|write\s+|add\s+)?(?:that\s+)?{_TEXT}",
     ),
     ("say", rf"tell\s+{_STEP_R}\s+(?:also\s+)?to\s+{_TEXT}"),
 )
@@ -84,6 +84,11 @@ def _order(kind: str, groups: Mapping[str, Any]) -> Order:
     def one_of(*names: str) -> str:
         return next((str(groups[name]).strip() for name in names if groups.get(name)), "")
 
+    also = (
+        re.match(r"also\s+(?P<t>.+)", one_of("t5"), re.IGNORECASE | re.DOTALL) if kind == "prompt" else None
+    )
+    if also:
+        return Order("say", one_of("r", "rx"), text=also["t"])
     place = one_of("place", "edge").lower() or "end"
     return Order(
         kind,

@@ -142,3 +142,17 @@ def ready(workflow: str, inputs: Mapping[str, Any], *, sample: bool, note: str =
     options.append({"label": "Explain it", "value": "Explain it"})
     about = {"kind": "ready", "workflow": workflow, "inputs": dict(inputs)}
     return Question(f"{note}Shall I run it?", options, about)
+
+
+async def open_or_new(workflow: str, request: str) -> AsyncIterator[Event | Outcome]:
+    """Nothing was done: whether the open workflow is meant."""
+    yield Question(
+        f"Nothing was changed: I could not read out of your words what to change "
+        f"in {workflow}. Shall I say what can be "
+        "changed in it by words, or is this a new workflow?",
+        [
+            {"label": "Change the open workflow", "value": "Change the open workflow"},
+            {"label": "Make a new one", "value": "Make a new one"},
+        ],
+        {"kind": "which", "request": request},
+    )

@@ -100,7 +100,16 @@ def test_a_step_is_added_and_its_result_is_handed_on() -> None:
     prompts = {node.id: str(node.prompt) for node in found.nodes.values() if node.prompt}
     assert "{state.write_polite_answer_result}" in prompts["check_spelling"]
     assert "{state.check_spelling_result}" in prompts["translate_dutch"]
-    assert not [line for line in difference(CHAIN, text) if line.startswith("-")]
+    assert [line for line in difference(CHAIN, text) if line.startswith("-")] == [
+        f'-  description: "{"; ".join(STEPS)}"'
+    ]
+    assert "Write a polite answer; Check the spelling; Translate it to Dutch" in found.description
+
+
+def test_a_description_of_a_person_stays_when_steps_change() -> None:
+    own = CHAIN.replace(f'"{"; ".join(STEPS)}"', "For the desk  # mine")
+    assert own != CHAIN
+    assert "description: For the desk  # mine\n" in changed(own, "remove step 2")
 
 
 def test_a_step_at_the_end_is_part_of_the_result() -> None:
