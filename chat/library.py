@@ -98,10 +98,10 @@ class WorkflowLibrary(Story):
         self, owner: str, yaml: str, summary: str, author: Author = "api"
     ) -> dict[str, Any]:
         """Keep a document under its `flow.name`, outside of any conversation: {name, version}. WorkflowInvalid."""
-        workflow = await self.checked(owner, yaml)
-        known = {each.name for each in await self._workflows.list(owner, archived=None)}
-        name = workflow.name if workflow.name in known else None
-        saved, version = await self._workflows.save(owner, name, yaml, summary, author=author)
+        await self.checked(owner, yaml)
+        saved, version = await self._workflows.save(
+            owner, None, yaml, summary, author=author, by_flow_name=True
+        )
         proof = await self._proofs.prove(owner, saved, version) if self._proofs is not None else None
         return {"name": saved, "version": version, "proof": proof}
 

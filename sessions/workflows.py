@@ -120,25 +120,28 @@ class Workflows:
         request_id: str | None = None,
         conversation_id: str | None = None,
         base: int | None = None,
+        by_flow_name: bool = False,
     ) -> tuple[str, int]:
         """(name, version). Without a name a new workflow is made, under its `flow.name` or that with -2, -3 …
 
         A number given to it is put into the text's `flow.name` too; every other byte stays. With a name it must
         exist already. A text that is the newest version already makes no new one. What is archived comes back
         by a new version. Conflict where `base`, the version that the text was made from, is not the newest any more.
-        For the rest see Version.
+        With `by_flow_name` it is the next version of the workflow that its `flow.name` names, where there is one. For
+        the rest see Version.
         """
         flow = _flow(yaml)
         asked = request[:LONGEST_REQUEST] if request else None
 
         def job(connection: sqlite3.Connection) -> tuple[str, int]:
-            known = name or create(connection, owner, flow.get("name"))
+            given = name or (_named_like(connection, owner, flow) if by_flow_name else None)
+            known = given or create(connection, owner, flow.get("name"))
             newest = newest_of(connection, owner, known)
             if newest is not None and newest.yaml == yaml:
                 return known, newest.version
             if base is not None and newest is not None and newest.version != base:
                 raise _overtaken(newest)
-            text = yaml if name else named(yaml, known)
+            text = yaml if given else named(yaml, known)
             number = newest.version + 1 if newest else 1
             origin = (author, asked, request_id, conversation_id)
             add_version(
@@ -291,6 +294,13 @@ def create(connection: sqlite3.Connection, owner: str, wanted: object) -> str:
         (owner, name, now, now),
     )
     return name
+
+
+def _named_like(connection: sqlite3.Connection, owner: str, flow: Mapping[str, Any]) -> str | None:
+    """The name of the saved workflow that a `flow` block names, None where there is none."""
+    name = str(flow.get("name") or "").strip()
+    found = connection.execute("SELECT 1 FROM workflows WHERE owner = ? AND name = ?", (owner, name))
+    return name if found.fetchone() else None
 
 
 def named(yaml: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,6 +64,15 @@ async def test_why_a_line_is_there(house: TestHouse, client: httpx.AsyncClient) 
         answer = await client.get("/api/workflows/quick/why", params=question)
         assert answer.status_code == code, (question, answer.text)
     assert (await client.get("/api/workflows/nobody/why", params={"line": 1})).status_code == 404
+
+
+async def test_what_is_saved_at_once_under_one_name_is_one_workflow(client: httpx.AsyncClient) -> None:
+    yaml = 'schema_version: "1.0"\nflow: {name: both, description: NUMBER}\nstate: {fields: {now: any}}\nnodes:\n'
+    yaml += "  - {id: clock, tool: current_time, outputs: [now]}\n"
+    texts = [yaml.replace("NUMBER", f"Number {n}") for n in range(4)]
+    saved = await asyncio.gather(*(client.post("/api/workflows", json={"yaml": text}) for text in texts))
+    assert {answer.json()["name"] for answer in saved} == {"both"}
+    assert sorted(answer.json()["version"] for answer in saved) == [1, 2, 3, 4]
 
 
 async def test_who_made_every_line_and_what_changed(house: TestHouse, client: httpx.AsyncClient) -> None:
