@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 FIX = "fix"
 APPLY, AGAIN, ASK, LEAVE = "fix and run from there", "try again from there", "ask for a mend", "not now"
+UNLIMITED = "go on without a budget"
 LABELS = {
     APPLY: "Fix and run from there",
     AGAIN: "Try again from there",
+    UNLIMITED: "Go on without a budget",
     ASK: "Ask for a mend",
     LEAVE: "Not now",
 }
@@ -71,7 +73,7 @@ class Failures:
         fix = Fix(run_id, failure.node, failure.cause, told(failure), workflow=saved.name if saved else "")
         if saved is not None and failure.cause == "workflow":
             fix = await self._mended(fix, run, rows, failure, checked)
-        asked = await self._ask(fix, failure, saved)
+        asked = await self._ask(fix, failure, saved, _outspent(run, failure, checked))
         return [fix, *([asked] if asked else [])]
 
     async def _saved(self, run: RunRecord, name: str) -> Version | None:
@@ -108,12 +110,17 @@ class Failures:
             return False
         return True
 
-    async def _ask(self, fix: Fix, failure: Failure, saved: Version | None) -> Question | None:
-        """What can be done; nothing for a run that a person stopped, or that failed at no node."""
-        if not fix.node or failure.code in STOPPED:
+    async def _ask(
+        self, fix: Fix, failure: Failure, saved: Version | None, outspent: str | None
+    ) -> Question | None:
+        """What can be done; nothing for a run that a person stopped, or that failed at no node.
+
+        A run that is `outspent` would fail again on the budget it has: see `_outspent`.
+        """
+        if not fix.node or failure.code in STOPPED or outspent == "document":
             return None
         may_pass = fix.cause != "workflow" or failure.code in VARIES
-        choices = [APPLY] if fix.yaml else [AGAIN] if may_pass else []
+        choices = [APPLY] if fix.yaml else [UNLIMITED if outspent else AGAIN] if may_pass else []
         if not fix.yaml and fix.cause != "world" and saved is not None and not await self._is_small():
             choices.append(ASK)
         if not choices:
@@ -129,6 +136,8 @@ class Failures:
         words = {
             APPLY: "This mend is certain. Shall I fix it and run from there? What had finished is not run again.",
             AGAIN: "Shall I try again from there? What had finished is not run again.",
+            UNLIMITED: "Shall I go on from there without a budget? What had finished is not run again. "
+            "For another budget, run it anew.",
             ASK: "Shall I look for a mend?",
         }
         options = [{"label": LABELS[choice], "value": choice} for choice in (*choices, LEAVE)]
@@ -141,6 +150,15 @@ class Failures:
             return is_small(await self._models.info())
         except ParlanceError:
             return True
+
+
+def _outspent(run: RunRecord, failure: Failure, checked: Checked) -> str | None:
+    """Whose budget a run has used up, "person" or "document", which stands in the way of any other attempt."""
+    if failure.code != "budget_spent":
+        return None
+    own = checked.workflow.execution.budget_usd if checked.workflow else None
+    given = run.limit_usd
+    return "person" if given is not None and (own is None or given < own) else "document"
 
 
 def _edited(run: RunRecord, rows: Sequence[NodeRow], failure: Failure, checked: Checked) -> str | None:

@@ -181,12 +181,14 @@ class Engine:
         *,
         conversation_id: str | None = None,
         message_id: str | None = None,
+        unlimited: bool = False,
     ) -> str:
         """A new run that keeps the rows before the first visit to `node` of one that has ended, and goes on from there;
         its id.
 
         `workflow` is the document put right, where it was that; then its sub-workflows are what is saved now. The new
-        run belongs to the conversation and the message that are given, else to none.
+        run belongs to the conversation and the message that are given, else to none. It has the person's budget of the
+        one before, unless it is `unlimited`.
         NotFound, Conflict, InputError.
         """
         run = await self.store.get(run_id)
@@ -210,6 +212,8 @@ class Engine:
         changed["workflow"] = plan.workflow.name
         origin = {**rehearsal_of(run), "retry_of": run.id, "from": node}
         changed |= {"conversation_id": conversation_id, "message_id": message_id}
+        if unlimited:
+            changed["limit_usd"] = None
         record = anew(run, new_id, self._clock.now(), **changed, origin=origin)
         await self._dispatcher.offer(record, plan, kept)
         return new_id

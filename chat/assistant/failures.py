@@ -14,7 +14,7 @@ from chat.assistant.prompts import data
 from chat.assistant.running import follow_run
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Fix, Question, RunStarted, Text
-from chat.failures import AGAIN, APPLY, ASK, FIX, LABELS, LEAVE
+from chat.failures import AGAIN, APPLY, ASK, FIX, LABELS, LEAVE, UNLIMITED
 from chat.turns import CurrentWorkflow
 from engine.errors import NotFound
 from engine.ports import RunRecord
@@ -35,7 +35,7 @@ def answered(turn: Turn, about: Mapping[str, Any]) -> Events | None:
         if yes is None and said != LEAVE:
             return None
         choice = choices[0] if yes and choices else LEAVE
-    ways = {APPLY: _apply, AGAIN: _again, ASK: _ask}
+    ways = {APPLY: _apply, AGAIN: _again, UNLIMITED: _unlimited, ASK: _ask}
     return ways[choice](turn, about) if choice in ways else _leave()
 
 
@@ -51,6 +51,13 @@ async def _again(turn: Turn, about: Mapping[str, Any]) -> Events:
         saved = await turn.house.workflows.get(turn.owner, str(about["workflow"]))
         workflow = await _ready(turn, saved.yaml)
     async for event in _retry(turn, run, str(about["node"]), workflow):
+        yield event
+
+
+async def _unlimited(turn: Turn, about: Mapping[str, Any]) -> Events:
+    """The same document from that node on, without the budget that the person had set."""
+    run = await _own(turn, about)
+    async for event in _retry(turn, run, str(about["node"]), None, unlimited=True):
         yield event
 
 
@@ -168,13 +175,16 @@ async def _ready(turn: Turn, text: str) -> Workflow:
     return await prepare(text, house.tools, house.models, house.workflows.of(turn.owner))
 
 
-async def _retry(turn: Turn, run: RunRecord, node: str, workflow: Workflow | None) -> Events:
+async def _retry(
+    turn: Turn, run: RunRecord, node: str, workflow: Workflow | None, *, unlimited: bool = False
+) -> Events:
     run_id = await turn.house.engine.retry(
         run.id,
         node,
         workflow,
         conversation_id=turn.context.conversation_id,
         message_id=turn.context.message_id,
+        unlimited=unlimited,
     )
     async for event in follow_run(turn, run_id, run.workflow, run.inputs):
         yield event

@@ -111,6 +111,32 @@ async def test_the_world_is_not_repaired(talk: Talk) -> None:
     assert [node for node, status in await executed(talk)].count("first") == 2  # once for each of two runs
 
 
+@pytest.mark.parametrize(
+    ("own", "offered"), [("", True), ("config: {execution: {budget_usd: 0.0000001}}\n", False)]
+)
+async def test_a_spent_budget_is_not_tried_again(talk: Talk, own: str, offered: bool) -> None:
+    await talk.service.library.save_yaml(
+        OWNER, talk.conversation, PARSED.replace("e_mail", "email") + own, "By hand"
+    )
+    run = await talk.service.start_run(OWNER, talk.conversation, {"text": RECORD}, limit_usd=0.000001)
+    await talk.engine.wait(run)
+    message = (await talk.service.get(OWNER, talk.conversation)).messages[-1]
+    events = [
+        event async for _, event in talk.service.follow(OWNER, talk.conversation, message_id=message.id)
+    ]
+    assert only(events, Fix).cause == "world"
+    if not offered:
+        none_of(events, Question)
+        return
+    asked = only(events, Question)
+    assert [option["label"] for option in asked.options] == ["Go on without a budget", "Not now"]
+    await talk.answer(Reply(text="Dear Ada"))
+    events = await talk.say("Go on without a budget")
+    assert only(events, RunEnded).status == "ok"
+    assert (await talk.engine.record(only(events, RunStarted).run_id)).limit_usd is None
+    assert [node for node, status in await executed(talk)].count("first") == 1
+
+
 NO_WAY = PARSED.replace(
     "{from: first, to: letter}",
     """from: first
