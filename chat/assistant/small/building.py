@@ -151,6 +151,22 @@ def _other_shape(turn: Turn, steps: Sequence[str], request: str) -> Events | Non
     return build_condition(turn, steps, request)
 
 
+async def take_document(turn: Turn, document: str) -> Events:
+    """A document that a person pasted: code mends what is certain; it is saved once the checker accepts it."""
+    before = turn.workflow
+    drafting = Drafting(turn)
+    async for event in drafting.replace(document, "Pasted by the person"):
+        yield event
+    if drafting.open:
+        async for event in drafting.give_up():
+            yield event
+    elif turn.workflow is None or turn.workflow is before:
+        yield Text("That is how it is saved already.")
+    else:
+        yield Text(f"I took your document as **{turn.workflow.name}**.\n")
+        yield talking.ready(turn.workflow.name, {}, sample=False)
+
+
 async def save(drafting: Drafting, text: str, summary: str, base: CurrentWorkflow | None) -> Events:
     async for event in drafting.submit(text, summary, base, edited=base is not None):
         yield event

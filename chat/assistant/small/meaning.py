@@ -14,7 +14,7 @@ from chat.assistant.small.commands import Command
 from chat.assistant.small.given import rest_as_input, sample_inputs
 from chat.assistant.small.slots import set_defaults, slots_of
 from chat.assistant.small.steps import split_steps
-from chat.assistant.small.words import Request, in_words, read_request
+from chat.assistant.small.words import Request, in_words, pasted, read_request
 from chat.assistant.turn import Outcome, Turn
 from chat.events import Event, Question, Text
 
@@ -43,7 +43,9 @@ async def understand(turn: Turn) -> Events:
         return
     request = read_request(turn.text)
     stated = branching.condition(request.wish)
-    if request.is_steps:
+    if document := pasted(turn.text):
+        events = building.take_document(turn, document)
+    elif request.is_steps:
         events = building.build_steps(turn, request.whole, request="")
     elif change := await adjusting.take_up(turn):
         events = change
@@ -110,6 +112,8 @@ def obey(turn: Turn, command: Command, about: Mapping[str, Any]) -> Events:
         return branching.ask(turn, str(about.get("request") or ""))
     if command.kind == "steps":
         return building.ask_steps(turn, str(about.get("request") or ""))
+    if command.kind == "change" and (document := pasted(turn.text)):
+        return building.take_document(turn, document)
     if command.kind == "change":
         return _change(turn, command, about)
     return _intent(turn, command.kind)

@@ -53,6 +53,13 @@ def read_request(text: str) -> Request:
     return Request(text, stripped or wish, payload.strip("\"“”'"))
 
 
+def pasted(text: str) -> str | None:
+    """The document in a message that holds one: from its first key on; None where there is none."""
+    found = re.search(r"^(?:schema_version|flow)\s*:", text, re.MULTILINE)
+    document = text[found.start() :] if found else ""
+    return document.split("\n```")[0] if re.search(r"^nodes\s*:", document, re.MULTILINE) else None
+
+
 def given_inputs(example: Example | None, workflow: Workflow, request: Request) -> dict[str, Any]:
     """Required inputs that the request carries: an address, a text after a colon, a topic after its cue."""
     required = [name for name in workflow.inputs if workflow.fields[name].required]

@@ -230,3 +230,48 @@ async def test_the_name_of_the_workflow_is_not_touched_by_halves(talk: Talk) -> 
     events = await talk.say("rename the workflow to kind_letters")
     none_of(events, DraftChanged)
     assert "nothing was changed" in text_of(events)
+
+
+PASTED = """
+schema_version: "1.0"
+flow: {name: greeter, description: Greet people}
+state:
+  fields:
+    person: {type: str, required: true}
+    lang: {type: string, default: English}
+    greeting: str
+nodes:
+\t- id: greet
+\t  prompt: {state.person} should be greeted in {state.lang}
+\t  output: [greeting]
+"""
+
+
+async def test_a_pasted_document_is_mended_and_taken(talk: Talk) -> None:
+    events = await talk.say(f"my colleague sent me this, please fix it:\n{PASTED}")
+    assert only(events, DraftChanged).workflow == "greeter"
+    events = await talk.say("great. default language german")
+    assert only(events, DraftChanged).version == 2
+    assert "default: German" in await talk.yaml("greeter")
+    assert talk.fake.requests == []
+
+
+async def test_a_pasted_document_that_can_not_be_mended_is_not_saved(talk: Talk) -> None:
+    wrong = PASTED.replace("{state.person} should", "{state.nobody_here} should")
+    events = await talk.say(f"take this:\n{wrong}")
+    none_of(events, DraftChanged)
+    assert "not saved" in text_of(events)
+    assert await talk.saved() == []
+
+
+async def test_what_a_workflow_takes_is_told_by_code(talk: Talk) -> None:
+    await talk.say("Use the example triage_ticket")
+    assert "`ticket`: What the customer wrote" in text_of(await talk.say("what inputs does it have now?"))
+    assert talk.fake.requests == []
+
+
+async def test_what_a_step_should_also_do_does_not_replace_what_it_does(talk: Talk) -> None:
+    await talk.say("\n".join(f"- {step}" for step in ("Find the complaint", "Write a polite answer")))
+    await talk.say("the complaint step should also name the customer")
+    text = await talk.yaml((await talk.saved())[0])
+    assert "Find the complaint. Answer with the result only.\n      Name the customer.\n" in text
