@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 3
 MAX_TOLD = 30
+KEEPS_ITS_NAME = (
+    "`flow.name` stays as it is: a saved workflow gets another name in the list of workflows, or by `app.py workflow "
+    "rename`, so that its tests, schedules and runs follow. Tell the person that; make the other edits, if any."
+)
 
 
 @dataclass
@@ -79,6 +83,8 @@ class Drafting:
             yield Outcome("There is no workflow to edit yet. Write one with write_workflow.")
             return
         text, wrong = await asyncio.to_thread(apply_edits, before, edits)
+        if not wrong and base is not None and flow_name(text) not in (None, flow_name(before)):
+            wrong = [KEEPS_ITS_NAME]
         if wrong:
             async for event in self._refuse(before, wrong, base):
                 yield event

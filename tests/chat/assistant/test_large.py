@@ -317,6 +317,15 @@ async def test_edits_that_never_fit_leave_the_workflow_alone(talk: Talk, way: st
     none_of(events, DraftChanged)
 
 
+async def test_the_name_that_all_else_goes_by_is_not_edited(talk: Talk, way: str) -> None:
+    renamed = edit(way, [{"op": "set", "at": "flow.name", "text": "welcome"}])
+    await talk.answer(write(way, GOOD), renamed, talk_only(way, "The list of workflows has that."))
+    await talk.say("Greet a person by name")
+    none_of(await talk.say("Call it welcome"), DraftChanged)
+    assert "app.py workflow rename" in last_told(talk.fake)
+    assert await talk.yaml("greet") == GOOD
+
+
 async def test_an_edit_that_breaks_the_workflow_is_repaired_before_it_is_saved(talk: Talk, way: str) -> None:
     await talk.answer(
         write(way, GOOD),
