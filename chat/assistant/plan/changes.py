@@ -148,8 +148,10 @@ def _before_they_are_decided(plan: Plan, shown: Steps) -> Iterator[str]:
     number = {step.id: own for own, step in enumerate(shown, 1)}
     for step in plan.steps:
         if step.only and place.get(step.only[0], -1) > place[step.id]:
+            # A step that is added takes over the case of the one before it, and has no number yet.
+            own = f"Step {number[step.id]}" if step.id in number else f"The new step “{step.sentence}”"
             yield (
-                f"Step {number[step.id]} runs only if step {number[step.only[0]]} says “{step.only[1]}”, so it "
+                f"{own} runs only if step {number[step.only[0]]} says “{step.only[1]}”, so it "
                 "has to come after that; nothing was changed."
             )
 

@@ -68,6 +68,8 @@ REQUESTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], .
     ),
     ("change", (LIST, "tell the last step to keep all names"), ("Keep all names.",), ()),
     ("change", (SUMMARY, "add a step that turns it into a headline at the end"), ("id: turn_headline",), ()),
+    ("change", (LIST, "the answer must be short"), ("The answer must be short.",), ()),
+    ("change", (SUMMARY, "make it answer in Dutch"), ("default: Dutch",), ("default: French",)),
     (
         "branch",
         ("If the review is negative, write an apology, otherwise say thanks",),
