@@ -224,6 +224,41 @@ def test_the_course_of_a_run_has_a_bar_for_each_step_and_groups_elements(tab: Ta
     expect(runs.locator("li .pl-tag")).to_have_text(["waits for you", "waits for you"])
 
 
+CALLED = (
+    HEAD % "greet_one"
+    + """\
+    who: {type: str, required: true}
+    line: str
+nodes:
+  - {id: hello, tool: text_template, args: {template: "Hello {state.who}"}, outputs: [line]}
+  - {id: again, tool: text_template, args: {template: "{state.line}!"}, outputs: [line]}
+"""
+)
+CALLS = (
+    HEAD % "greet_all"
+    + """\
+    names: {type: "list[str]", required: true}
+    line: "list[str]"
+nodes:
+  - {id: each, for_each: state.names, as: one, workflow: greet_one, inputs: {who: "{one}"}, outputs: [line]}
+"""
+)
+
+
+def test_the_steps_of_a_workflow_that_runs_for_each_element_are_below_the_elements(tab: Tab) -> None:
+    _open(tab, CALLED)
+    _open(tab, CALLS)
+    tab.field("names").fill('["Ann", "Bob"]')
+    _run(tab)
+    steps = tab.work.locator(".pl-nodes")
+    expect(tab.work.locator(".pl-run-head .pl-tag")).to_have_text("done")
+    steps.locator("summary").click()
+    steps.get_by_role("button", name="2 parts").click()
+    expect(steps.locator("tr.part th")).to_contain_text(
+        ["each[0]", "hello", "again", "each[1]", "hello", "again"]
+    )
+
+
 def test_what_a_run_takes_is_said_before_it_and_unknown_is_unknown(tab: Tab) -> None:
     tab.ask("Triage tickets")
     tab.tab("Run")

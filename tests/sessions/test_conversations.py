@@ -56,6 +56,20 @@ async def test_a_conversation_is_named_after_its_first_message_until_renamed(
     assert (await conversations.rename(ANN, made.id, "  ")).title == "Sum up my mail,"
 
 
+async def test_an_answer_to_a_run_does_not_name_the_conversation(
+    conversations: Conversations, inbox: Inbox
+) -> None:
+    made = await conversations.create(ANN)
+    await conversations.set_workflow(ANN, made.id, "contacts")
+    await inbox.add_card(made.id, "browser", "p")
+    await say(inbox, made.id, "fix and run from there")
+    assert (await conversations.head(ANN, made.id)).title == "contacts"
+    other = await conversations.create(ANN)
+    await conversations.set_workflow(ANN, other.id, "contacts")
+    await say(inbox, other.id, "make it shorter")
+    assert (await conversations.head(ANN, other.id)).title == "make it shorter"
+
+
 async def test_messages_come_in_order_and_by_pages(conversations: Conversations, inbox: Inbox) -> None:
     made = await conversations.create(ANN)
     for number in range(5):
