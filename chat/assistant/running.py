@@ -5,6 +5,7 @@ told.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,11 @@ async def run_workflow(
         yield event
 
 
+_RUN_IT = re.compile(
+    r"(?:please )?(?:run|start|execute) (?:it|this|that|the workflow)(?: now| please)*[.!]*", re.I
+)
+
+
 def input_given(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome] | None:
     """The message as the input that was asked for. A large model is left to read a short one: it may be something
     else. A page of text is what was asked for, and no model has to read it in order to hand it on.
@@ -79,7 +85,17 @@ def input_given(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | O
         return take_input(turn, about)
     if is_exit(turn.text):
         return let_go() if is_small(turn.info) else None
+    if is_small(turn.info) and _RUN_IT.fullmatch(turn.text.strip()):
+        return _ask_again(turn, about)
     return take_input(turn, about) if is_small(turn.info) or _is_material(turn.text) else None
+
+
+async def _ask_again(turn: Turn, about: Mapping[str, Any]) -> AsyncIterator[Event | Outcome]:
+    """Who says "run it" once more has not given what was asked for."""
+    saved = await find_workflow(turn, str(about["workflow"]))
+    if saved is not None:
+        async for event in run_workflow(turn, saved, about.get("inputs", {})):
+            yield event
 
 
 def _is_material(text: str) -> bool:

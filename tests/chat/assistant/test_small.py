@@ -65,6 +65,7 @@ async def test_a_clear_request_is_built_asked_for_its_text_and_run_across_restar
     async with open_talk(tmp_path, fake, DEMO, talk.conversation) as talk:
         question = only(await talk.say(run_it), Question)
         assert question.text == "What is `text`? The text to shorten"
+        assert only(await talk.say("Run it!"), Question).text == question.text
         assert labels(question) == ["Use the sample"]
     async with open_talk(tmp_path, fake, DEMO, talk.conversation) as talk:
         await talk.answer("It closes in May.", "Elle ferme en mai.")
