@@ -152,9 +152,11 @@ def test_a_budget_stops_a_run_and_what_was_typed_outlives_a_new_version(tab: Tab
     tab.work.get_by_role("button", name="Run workflow").click()
     expect(tab.work.locator(".pl-over-budget")).to_contain_text("Nothing more was spent")
     change = tab.work.get_by_role("button", name="Change the budget")
-    change.evaluate(
-        "button => button.click()"
-    )  # news of the run builds its part anew, perhaps while the mouse is down
+    for _ in range(40):  # news of the run builds its part anew, perhaps while the mouse is down
+        change.evaluate("button => button.click()")
+        if budget.evaluate("input => input === document.activeElement"):
+            break
+        tab.page.wait_for_timeout(250)
     expect(budget).to_be_focused()
     budget.fill("no sum")
     tab.work.get_by_role("button", name="Run workflow").click()
