@@ -68,6 +68,12 @@ def new_input(text: str, document: Document, hint: Sequence[str] = ()) -> Plain 
     if not name or name in fields_of(document):
         return None
     rest = text[found.end() :]
+    if (
+        re.search(r"\band\s+(?!use\b)", rest, re.IGNORECASE)
+        and not _TASK.search(rest)
+        and not _USED.search(rest)
+    ):
+        return None  # something else is wanted too
     spec = _spec(name, rest)
     task = _TASK.search(rest)
     among = texts(document)

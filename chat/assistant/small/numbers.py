@@ -20,6 +20,7 @@ from chat.assistant.small.places import (
     rewritten,
     scalars,
     texts,
+    whole,
     words_of,
 )
 from engine.document import Document, Path, path_text
@@ -95,7 +96,7 @@ def value_of(word: str) -> float:
 def exchanged(clause: str, document: Document) -> Plain | Unsure | None:
     """`80 words instead of 120`, `over 500, not 1000`: the old number gives way to the new one."""
     found = next((match for pattern in _PAIRS if (match := pattern.search(clause))), None)
-    if found is None:
+    if found is None or not whole(clause, found):
         return None
     old, new, units = found["old"], found["new"], words_of(found["unit"] or "")
     spots = list(_spots(document, old, new))

@@ -139,6 +139,18 @@ def known(word: str, words: Collection[str]) -> bool:
     return any(alike(word, other) for other in words)
 
 
+def whole(clause: str, *found: re.Match[str]) -> bool:
+    """Whether each part of a clause ("…, and …") holds some of what was found, so that nothing gets lost."""
+    start = 0
+    for part in re.split(r"(,\s+|\s+(?:and|und|et|y|e|i|en)\s+)", clause):
+        end = start + len(part)
+        mark = re.fullmatch(r"[,\s]*(?:(?:and|und|et|y|e|i|en)\s+)?", part)
+        if not mark and not any(match.start() < end and match.end() > start for match in found):
+            return False
+        start = end
+    return True
+
+
 def nodes_of(document: Document) -> list[Mapping[str, Any]]:
     return [node for node in document.data["nodes"] if isinstance(node, Mapping)]
 

@@ -21,6 +21,7 @@ from chat.assistant.small.places import (
     meant,
     nodes_of,
     which_step,
+    whole,
     words_of,
 )
 from engine.document import Document
@@ -56,6 +57,8 @@ def settings(clause: str, document: Document, before: Sequence[str] = ()) -> Pla
     ]
     if not found:
         return _rounds(clause, document)
+    if not whole(clause, *(match for _, match, _ in found)):
+        return None
     nodes = nodes_of(document)
     kinds = {kind for _, _, kind in found if kind}
     among = [node for node in nodes if all(kind in node for kind in kinds)]
@@ -111,7 +114,8 @@ def _edits(node: Mapping[str, Any], values: Sequence[tuple[str, str]]) -> list[E
 
 def default(clause: str, document: Document) -> Plain | Unsure | None:
     """`make formal the default tone`, `the default length should be 800`: a default, said with that word."""
-    if not _DEFAULT.search(clause):
+    said = _DEFAULT.search(clause)
+    if said is None or not whole(clause, said):
         return None
     fields = fields_of(document)
     among = [name for name in inputs_of(document) if "default" in fields[name]]

@@ -128,6 +128,10 @@ def test_what_several_steps_could_mean_is_asked_and_each_answer_says_it() -> Non
         ("newsletter", "headline max 8 words, paragraph max 90 words"),  # there is no headline
         ("newsletter", "the 5 most important facts, not 120"),  # 120 counts words
         ("research", "the letter must have 5 pages"),
+        ("menu", "4 people by default, and add the diet gluten free"),  # half of it would get lost
+        ("newsletter", "give the fetch step 45 seconds and mail me the result"),
+        ("newsletter", "80 words instead of 120, and a headline"),
+        ("one", "add an audience input and mail me the result"),
         ("newsletter", "is the paragraph too long?"),
         ("support_reply", "if she is angry the answer should be short"),
         ("minutes", "I should go to bed"),
