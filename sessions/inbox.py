@@ -329,7 +329,7 @@ def _owner(connection: sqlite3.Connection, conversation_id: str) -> str:
 def _touch(connection: sqlite3.Connection, conversation_id: str, text: str = "") -> None:
     """The conversation moves up the list, and is named after its first message.
 
-    Where a run of its workflow came first, that message answers it, and the conversation stays named after the workflow.
+    Where a run of its workflow came first, that message answers it, and the conversation stays named after it.
     """
     connection.execute("UPDATE conversations SET updated_at = ? WHERE id = ?", (time.time(), conversation_id))
     if text:

@@ -11,6 +11,7 @@ from chat.assistant.failures import after_change
 from chat.assistant.nearest import Nearest
 from chat.assistant.pending import take_up
 from chat.assistant.turn import House, Outcome, Turn
+from chat.assistant.undoing import undo_asked
 from chat.events import Event, Failed, RunStarted, Text
 from chat.gallery import Gallery
 from chat.turns import TurnContext
@@ -95,7 +96,12 @@ async def _answer(turn: Turn) -> AsyncIterator[Event]:
 
 async def _first(turn: Turn) -> AsyncIterator[Event]:
     """What the open question is about is done by code; all else by the path that fits the model."""
-    taken_up = take_up(turn)
+    material = turn.pending().get("kind") in (
+        "input",
+        "steps",
+        "branch",
+    )  # any words may be what was asked for
+    taken_up = (None if material else undo_asked(turn)) or take_up(turn)
     if taken_up is None:
         async for event in _path(turn):
             yield event

@@ -240,7 +240,9 @@ class Models(ModelClient):
         if target.wire == "embedded":
             return embedded.NOTE
         if target.key is None and target.address is None and target.provider in PROVIDERS:
-            return f"There is no key: set {variable_of(target.provider)}, or paste one in the page's settings."
+            return (
+                f"There is no key: set {variable_of(target.provider)}, or paste one in the page's settings."
+            )
         return None
 
 

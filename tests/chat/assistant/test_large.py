@@ -466,7 +466,9 @@ async def test_a_run_that_fails_names_the_step_and_the_fix(talk: Talk, way: str)
     events = await talk.say("Run it with Ada")
     assert only(events, RunEnded).status == "failed"
     fix = only(events, Fix)
-    assert "`greet_person`" in fix.text and "key" in fix.text and fix.cause == "world"
+    assert "`greet_person`" in fix.text
+    assert "key" in fix.text
+    assert fix.cause == "world"
 
 
 # --- showing and talking ----------------------------------------------------------------------------------

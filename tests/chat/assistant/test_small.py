@@ -297,7 +297,8 @@ async def test_a_failed_run_names_the_step(talk: Talk) -> None:
     assert "`rewrite`" in only(events, Fix).text
     await talk.answer("Kind words")
     events = await talk.say("Try again from there")
-    assert only(events, RunEnded).status == "ok" and "Kind words" in text_of(events)
+    assert only(events, RunEnded).status == "ok"
+    assert "Kind words" in text_of(events)
 
 
 # --- talking ----------------------------------------------------------------------------------------------
