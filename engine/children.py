@@ -129,8 +129,9 @@ class Children:
         if failed and live is not None:
             live.conclude(RunError("The run that started it has failed."))
             await asyncio.wait([live.settled])
-        else:
-            await self.dispatcher.cancel(run_id)
+            if not live.parked:  # it may have been parked in just that moment
+                return
+        await self.dispatcher.cancel(run_id)
 
     async def view(self, run_id: str) -> dict[str, Any]:
         """A child as it is stored; `stops` says whether its end is that of all above it too."""

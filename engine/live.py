@@ -72,6 +72,7 @@ class LiveRun:
         self._parking = Parking(self.ledger, self.host, self._open)
         self._waker: asyncio.Task[None] | None = None
         self._put_off: tuple[Stop, ParlanceError | None] | None = None
+        self._ended_as: RunStatus | None = None
 
     # --- from outside ---
 
@@ -389,7 +390,7 @@ class LiveRun:
     @property
     def may_leave_children(self) -> bool:
         """Whether it has come to an early end while it could have been starting runs of its own."""
-        return self._stop in ("failed", "cancelled") and self._has_children
+        return self._ended_as in ("failed", "cancelled") and self._has_children
 
     async def _stop_children(self, *, failed: bool, path: str | None = None) -> None:
         """Nobody waits any more for the runs that this one has started, or that the visit at `path` has. What they used
