@@ -62,7 +62,7 @@ def test_it_is_there_after_another_conversation(tab: Tab) -> None:
     expect(_head(tab)).to_contain_text("not saved")
     _head(tab).get_by_role("button", name="Discard").click()
     expect(_text(tab)).to_contain_text("Judge urgency")
-    assert tab.page.evaluate("localStorage.length") == 0
+    assert tab.page.evaluate("Object.keys(localStorage).filter(n => n.startsWith('parlance-unsaved'))") == []
 
 
 def test_it_is_there_after_a_reload_and_then_saved(tab: Tab) -> None:

@@ -37,7 +37,8 @@ def test_signing_out_leads_every_page_to_the_form_and_holds_after_a_restart(
     first.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
     for tab in (first, second):
         expect(tab.page).to_have_url(re.compile("/login"))
-    assert first.page.evaluate("localStorage.length") == 0
+    # When the newest change was is no secret, and a page that is just being left may note it once more.
+    assert set(first.page.evaluate("Object.keys(localStorage)")) <= {"parlance-newest"}
     guarded.stop()
     guarded.again()
     context.add_cookies(cookies)  # somebody has kept a copy

@@ -24,6 +24,23 @@ window.parlance = { conversation: null, entries: [], head: {}, model: null, work
     return node;
   };
 
+  // Small things that this browser remembers. One that keeps nothing (full, private) costs a mark, never an error.
+  P.recall = (name) => {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  };
+  P.remember = (name, value) => {
+    try {
+      if (value === null) localStorage.removeItem(name);
+      else localStorage.setItem(name, value);
+    } catch {
+      // as above
+    }
+  };
+
   P.$ = (selector, root = document) => root.querySelector(selector);
   P.$$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 

@@ -9,26 +9,26 @@
 
   const kept = () => {
     try {
-      return new Set(JSON.parse(localStorage.getItem(NAME) || "[]"));
+      return new Set(JSON.parse(P.recall(NAME) || "[]"));
     } catch {
       return new Set();
     }
   };
   const keep = (unread) => {
-    if (unread.size) localStorage.setItem(NAME, JSON.stringify([...unread].slice(-50)));
-    else localStorage.removeItem(NAME);
+    P.remember(NAME, unread.size ? JSON.stringify([...unread].slice(-50)) : null);
     P.parts.side.mark();
     P.showTitle();
   };
   P.unread = kept;
+  P.forgetNews = () => [NAME, SEEN].forEach((name) => P.remember(name, null));
 
   // What changed while no page was open is marked at the next visit. Times are the server's, so clocks do not matter.
   let first = true;
   P.takeConversations = (items) => {
     P.conversations = items;
     const newest = items.reduce((time, c) => (c.updated_at > time ? c.updated_at : time), "");
-    const before = localStorage.getItem(SEEN);
-    if (newest > (before || "")) localStorage.setItem(SEEN, newest);
+    const before = P.recall(SEEN);
+    if (newest > (before || "")) P.remember(SEEN, newest);
     if (!first || !items.length) return;
     first = false;
     const fresh = before ? items.filter((c) => c.updated_at > before && c.id !== P.conversation) : [];

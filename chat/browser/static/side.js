@@ -20,6 +20,7 @@
     P.leaving = false;
     if (!answer) return P.toast("The server did not answer.", "You are still signed in. Try again when it is back.");
     P.kept.clear();
+    P.forgetNews();
     location.assign("/login");
   };
 

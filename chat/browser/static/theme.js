@@ -5,7 +5,7 @@
   const NAME = "parlance-theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
 
-  const wanted = () => localStorage.getItem(NAME) || "system";
+  const wanted = () => P.recall(NAME) || "system";
   const apply = () => {
     const dark = wanted() === "dark" || (wanted() === "system" && system.matches);
     if (document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
@@ -13,8 +13,7 @@
 
   P.theme = (name) => {
     if (!name) return wanted();
-    if (name === "system") localStorage.removeItem(NAME);
-    else localStorage.setItem(NAME, name);
+    P.remember(NAME, name === "system" ? null : name);
     apply();
     return name;
   };
