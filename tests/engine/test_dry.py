@@ -262,7 +262,7 @@ def test_a_made_up_value_fits_every_type(typed: tuple[Any, Any], with_enum: bool
     assert made_value(field) == made
 
 
-KINDS = ["str", "int", "float", "bool", "any", "file", "dict", "object", "list", "list[int]", "list[list[str]]",
+KINDS = ["str", "int", "float", "bool", "any", "dict", "object", "list", "list[int]", "list[list[str]]",
          "dict[str, int]", "dict[int, float]", "dict[bool, str]", "list[dict[str, list[bool]]]"]  # fmt: skip
 
 

@@ -32,7 +32,7 @@
     if (!first || !items.length) return;
     first = false;
     const fresh = before ? items.filter((c) => c.updated_at > before && c.id !== P.conversation) : [];
-    if (fresh.length) keep(new Set([...kept(), ...fresh.map((c) => c.id)]));
+    if (fresh.length) keep(new Set([...kept(), ...fresh.map((c) => c.id).reverse()])); // of too many the newest stay
   };
   P.seen = (conversation) => {
     const unread = kept();
