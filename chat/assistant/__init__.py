@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Assistant"]
 
+MATERIAL = ("input", "steps", "branch")
+"""Open questions that any words may answer, also such as would be an order otherwise."""
+
 
 class Assistant:
     """Implements `chat.turns.Assistant`. `nearest` finds examples by meaning; a test may hand over its
@@ -96,12 +99,7 @@ async def _answer(turn: Turn) -> AsyncIterator[Event]:
 
 async def _first(turn: Turn) -> AsyncIterator[Event]:
     """What the open question is about is done by code; all else by the path that fits the model."""
-    material = turn.pending().get("kind") in (
-        "input",
-        "steps",
-        "branch",
-    )  # any words may be what was asked for
-    taken_up = (None if material else undo_asked(turn)) or take_up(turn)
+    taken_up = (None if turn.pending().get("kind") in MATERIAL else undo_asked(turn)) or take_up(turn)
     if taken_up is None:
         async for event in _path(turn):
             yield event

@@ -143,15 +143,10 @@ def words() -> _Words:
     )
 
 
-def claim_in(sentence: str) -> tuple[str, Kind] | None:
-    """(language, kind) of the first that a sentence claims to be so; None where it claims nothing, denies, asks or
+def claims_in(sentence: str) -> Iterator[tuple[str, Kind]]:
+    """(language, kind) of all that a sentence claims to be so; nothing where it claims nothing, denies, asks or
     promises.
     """
-    return next(claims_in(sentence), None)
-
-
-def claims_in(sentence: str) -> Iterator[tuple[str, Kind]]:
-    """All that a sentence claims to be so."""
     plain = re.sub(r"[*_`]+", "", sentence[:LONGEST_SENTENCE]).replace("’", "'").strip()
     if not plain or plain.endswith(("?", "？", ":")):
         return

@@ -71,7 +71,6 @@ _PARTS: Mapping[str, int] = {
 }
 _LATE = frozenset(word for word, hour in _PARTS.items() if hour in (15, 18)) | {"nachmittags"}
 _DAY = "|".join(_DAYS)
-_EVERY = r"(?:every|each|jede[nrs]?|on|am|an|immer)"
 _LIST = rf"(?:{_DAY})s?(?:(?:\s*,\s*|\s+(?:and|und)\s+)(?:{_DAY})s?)*"
 _WEEKDAYS = re.compile(
     r"\b(?:(?:every|each|on|jede[nrs]?|an)\s+)?(?:weekdays?|workdays?|working days?|werktags?|werktagen)\b"

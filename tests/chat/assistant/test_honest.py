@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.assistant.honest import MOST_HELD, Honest, Record, claim_in
+from chat.assistant.honest import MOST_HELD, Honest, Record, claims_in
 from chat.events import DraftChanged, RunEnded, Step, Text
 
 PASSED = [{"id": "t", "status": "passed"}]
@@ -92,7 +92,7 @@ NO_CLAIMS = [
 
 @pytest.mark.parametrize(("sentence", "kind"), CLAIMS)
 def test_what_is_not_so_is_replaced(sentence: str, kind: str) -> None:
-    found = claim_in(sentence.split("! ")[0])
+    found = next(claims_in(sentence.split("! ")[0]), None)
     assert found is not None, sentence
     honest = Honest()
     shown = honest.feed(sentence) + honest.close()
@@ -109,7 +109,7 @@ def test_what_is_so_stays_word_for_word(sentence: str, kind: str) -> None:
 
 @pytest.mark.parametrize("sentence", NO_CLAIMS)
 def test_what_claims_nothing_is_left_alone(sentence: str) -> None:
-    assert claim_in(sentence) is None
+    assert next(claims_in(sentence), None) is None
     honest = Honest()
     assert honest.feed(f"{sentence} ") + honest.close() == f"{sentence} "
 
